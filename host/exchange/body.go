@@ -1,0 +1,81 @@
+package exchange
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// ErrBodyTooLarge says that a body is larger than its bound.
+var ErrBodyTooLarge = errors.New("body is larger than its bound")
+
+// Buffered is a body whose first bytes are in memory. Reading it yields them
+// and then the rest. It is not safe for concurrent use.
+type Buffered struct {
+	head   []byte
+	reader bytes.Reader
+	rest   io.ReadCloser // nil once the whole body is in head
+}
+
+// Peek reads up to max bytes of body into memory; body may be nil. The result
+// stands for the whole body. An error of body other than io.EOF is returned.
+func Peek(body io.ReadCloser, max int64) (*Buffered, error) {
+	b := &Buffered{rest: body}
+	if body == nil {
+		return b, nil
+	}
+	head, err := io.ReadAll(io.LimitReader(body, max))
+	b.head = head
+	b.reader.Reset(head)
+	if err == nil && int64(len(head)) < max {
+		b.rest = nil
+		err = body.Close()
+	}
+	return b, err
+}
+
+// Buffer reads the whole body into memory; one of more than max bytes is
+// ErrBodyTooLarge, with the result still standing for the whole body.
+func Buffer(body io.ReadCloser, max int64) (*Buffered, error) {
+	b, err := Peek(body, max+1)
+	if err == nil && int64(len(b.head)) > max {
+		err = ErrBodyTooLarge
+	}
+	return b, err
+}
+
+// Bytes returns what is in memory. It is valid until Close and must not be
+// written to.
+func (b *Buffered) Bytes() []byte { return b.head }
+
+// Whole reports whether Bytes is the whole body.
+func (b *Buffered) Whole() bool { return b.rest == nil }
+
+// Rewind makes the next Read begin with the first byte again; it reports false,
+// and does nothing, if bytes that are not in memory would be lost.
+func (b *Buffered) Rewind() bool {
+	if !b.Whole() {
+		return false
+	}
+	b.reader.Reset(b.head)
+	return true
+}
+
+// Read follows io.Reader.
+func (b *Buffered) Read(p []byte) (int, error) {
+	if b.reader.Len() > 0 {
+		return b.reader.Read(p)
+	}
+	if b.rest == nil {
+		return 0, io.EOF
+	}
+	return b.rest.Read(p)
+}
+
+// Close closes the rest of the body.
+func (b *Buffered) Close() error {
+	if b.rest == nil {
+		return nil
+	}
+	return b.rest.Close()
+}

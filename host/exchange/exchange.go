@@ -1,0 +1,200 @@
+// Package exchange holds the message that every policy acts on: one request
+// and its response on their way through the host, with nothing in it of the
+// wire they came by.
+//
+// An Exchange belongs to one goroutine at a time. The only part that another
+// goroutine may use meanwhile is the request's body, which a transport may read
+// while the response is already on its way.
+package exchange
+
+import (
+	"context"
+	"crypto/x509"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Version is the HTTP version of a message: major times ten plus minor.
+type Version uint8
+
+// The versions that the host speaks.
+const (
+	HTTP10 Version = 10
+	HTTP11 Version = 11
+	HTTP2  Version = 20
+	HTTP3  Version = 30
+)
+
+// String returns the name as it stands on the wire, such as "HTTP/1.1".
+func (v Version) String() string {
+	switch v {
+	case HTTP10:
+		return "HTTP/1.0"
+	case HTTP11:
+		return "HTTP/1.1"
+	case HTTP2:
+		return "HTTP/2.0"
+	case HTTP3:
+		return "HTTP/3.0"
+	}
+	return "HTTP/?"
+}
+
+// UnknownLength says that a body's length is known only at its end.
+const UnknownLength int64 = -1
+
+// Request is the message from the client, as policies may change it before it
+// is sent on.
+type Request struct {
+	Method    string  // case-sensitive token (RFC 9110, 9.1)
+	Scheme    string  // "http" or "https": how the client reached the host
+	Authority string  // host and optional port (Host or :authority); not in Header
+	Target    string  // encoded path and query, beginning with "/", or "*"
+	Version   Version // of the client's message
+	Header    Header  // end-to-end fields in the client's order
+	Trailer   Header  // complete once Body has returned io.EOF
+
+	// Body is nil when the request has none. Length is its size in bytes,
+	// UnknownLength when it is not told in advance, 0 when Body is nil.
+	Body   io.ReadCloser
+	Length int64
+
+	// Upgrade is the protocol that the client asks to switch to (RFC 9110, 7.8),
+	// such as "websocket"; empty for an ordinary request.
+	Upgrade string
+}
+
+// Response is the message to the client: from the upstream, or from the policy
+// or host that answered.
+type Response struct {
+	Status  int // 0 while there is no response; then 200 to 599, or 101
+	Header  Header
+	Trailer Header // complete once Body has returned io.EOF
+
+	// Body is nil when the response has none; Length as in Request. A response
+	// to HEAD keeps the Length that GET would have had.
+	Body   io.ReadCloser
+	Length int64
+
+	// Tunnel is the upstream's side of a connection that switched protocols
+	// (Status 101); nil otherwise. Whoever sends the response joins it to the
+	// client's connection and closes it.
+	Tunnel io.ReadWriteCloser
+}
+
+// Conn says what is known of the connection that an exchange came by. It is
+// shared by all exchanges of the connection and never changes.
+type Conn struct {
+	ID       uint64 // unique within the process
+	Listener string // the listener's name in the manifest
+	Remote   netip.AddrPort
+	Local    netip.AddrPort
+	TLS      *TLS // nil on a plain connection
+}
+
+// TLS says what the handshake of a connection agreed on.
+type TLS struct {
+	Version     uint16 // tls.VersionTLS12 and up
+	CipherSuite uint16 // as in crypto/tls
+	ServerName  string // SNI, lower case, empty if the client sent none
+	Protocol    string // ALPN, empty if none
+	// PeerCertificates is the client's verified chain, leaf first; empty if it
+	// showed none.
+	PeerCertificates []*x509.Certificate
+}
+
+// Route says where an exchange goes. Policies set it by way of ergo_route;
+// zero fields leave the choice to the manifest.
+type Route struct {
+	Upstream string        // name of an upstream in the manifest
+	HashKey  string        // what a hashing balancer hashes
+	Timeout  time.Duration // for the whole stay at the upstream
+	Retries  int           // how many further tries; meaningful if RetriesSet
+	// RetriesSet tells Retries 0, "no retry", from "not chosen".
+	RetriesSet bool
+	Sent       bool // the request went on; the route is decided
+}
+
+// Upstreams tells which upstreams a route may name.
+type Upstreams interface{ HasUpstream(name string) bool }
+
+// Sink is the client's side of an exchange. A server implements it for its
+// wire; calls come from the goroutine that carries the exchange.
+type Sink interface {
+	// Inform passes on an informational response (1xx but 101) at once. Status
+	// 100 is sent by the server itself when the body is first read.
+	Inform(status int, h *Header) error
+	// Send writes the exchange's response to the last byte of its body, trailers
+	// included, or, for status 101, joins both connections until both directions
+	// have ended. It closes the body and the tunnel. The error says who broke:
+	// *SendError with Upstream set if the response's body could not be read.
+	Send(x *Exchange) error
+}
+
+// SendError says that a response could not be sent to its last byte.
+type SendError struct {
+	Upstream bool // reading the response failed, not writing it
+	Err      error
+}
+
+func (e *SendError) Error() string {
+	if e.Upstream {
+		return "read response body: " + e.Err.Error()
+	}
+	return "write response: " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Note is a field that the host or a policy adds to an exchange's access-log
+// line.
+type Note struct{ Key, Value string }
+
+// Exchange is one request and its response on their way through the host.
+type Exchange struct {
+	Request  Request
+	Response Response
+	Conn     *Conn
+	Sink     Sink
+
+	ID       string     // request id: the client's if trusted and sound, else made here
+	ClientIP netip.Addr // behind trusted proxies the client that they name, else Conn.Remote
+	Started  time.Time  // when the request's head was complete
+	Route    Route
+	Notes    []Note // at most MaxNotes
+
+	Generation uint64    // that carries the exchange
+	Upstreams  Upstreams // of that generation; nil before it is pinned
+	Failure    *Failure  // why Response is the host's own error; nil otherwise
+	AnsweredBy string    // the policy that answered; empty if the upstream did
+
+	// RequestBytes and ResponseBytes count body bytes received from and sent to
+	// the client; final after Send.
+	RequestBytes, ResponseBytes int64
+
+	ctx context.Context
+}
+
+// MaxNotes bounds Notes, so that a policy can't grow a log line without end.
+const MaxNotes = 32
+
+// Context ends when the client goes away or a deadline of the exchange passes.
+// It is never nil.
+func (x *Exchange) Context() context.Context {
+	if x.ctx == nil {
+		return context.Background()
+	}
+	return x.ctx
+}
+
+// SetContext replaces the context; the engine narrows deadlines with it.
+func (x *Exchange) SetContext(ctx context.Context) { x.ctx = ctx }
+
+// Annotate adds a note; past MaxNotes it does nothing.
+func (x *Exchange) Annotate(key, value string) {
+	if len(x.Notes) < MaxNotes {
+		x.Notes = append(x.Notes, Note{key, value})
+	}
+}

@@ -1,0 +1,93 @@
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration, written as Go does: "250ms", "1m30s".
+type Duration time.Duration
+
+// D returns the value as a time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// UnmarshalText accepts what time.ParseDuration does, except negative values.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText returns the form that UnmarshalText accepts.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// Size is a number of bytes, written as "64KiB", "16MiB", "1GiB" or "512B".
+type Size int64
+
+var sizeUnits = []struct {
+	suffix string
+	bytes  int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+
+// UnmarshalText accepts a whole number with one of the units B, KiB, MiB, GiB.
+func (s *Size) UnmarshalText(text []byte) error {
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(string(text), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err != nil || n < 0 || n > (1<<50)/u.bytes {
+			break
+		}
+		*s = Size(n * u.bytes)
+		return nil
+	}
+	return fmt.Errorf("%q is not a size", text)
+}
+
+// MarshalText returns the value in the largest unit that divides it.
+func (s Size) MarshalText() ([]byte, error) {
+	for _, u := range sizeUnits {
+		if int64(s)%u.bytes == 0 && int64(s) >= u.bytes {
+			return fmt.Appendf(nil, "%d%s", int64(s)/u.bytes, u.suffix), nil
+		}
+	}
+	return []byte("0B"), nil
+}
+
+// Secret is a string that is never printed, logged or served. In TOML it is
+// literal, or a reference: "env:NAME" or "file:path".
+type Secret struct{ value string }
+
+// NewSecret wraps a value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return s.value }
+
+const redacted = "(secret)"
+
+// String says only that there is a secret.
+func (s Secret) String() string {
+	if s.value == "" {
+		return ""
+	}
+	return redacted
+}
+
+// GoString keeps the secret out of %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue keeps the secret out of logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON keeps the secret out of what is served.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
