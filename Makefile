@@ -1,0 +1,59 @@
+# Go alone is enough for run and test. `make help` lists the rest.
+
+GO      ?= go
+FUZZ    ?= 10s
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## builds ./ergo
+	$(GO) build -trimpath -o ergo ./host/cmd/ergo
+
+.PHONY: run
+run: build ## starts the proxy on proxy.toml, with an origin built in
+	./ergo run -c proxy.toml --demo
+
+.PHONY: test
+test: ## all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## all tests under the race detector
+	$(GO) test -race ./...
+
+.PHONY: check
+check: build ## checks proxy.toml as the start would
+	./ergo check -c proxy.toml
+
+.PHONY: lint
+lint: ## format, vet, staticcheck, cross-builds
+	@unformatted="$$(gofmt -l host sdk policies plugins examples 2>/dev/null)"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@for target in linux/arm64 darwin/arm64 windows/amd64; do echo "build $$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./... || exit 1; done
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ (10s)
+	@.ci/fuzz $(FUZZ)
+
+.PHONY: bench
+bench: ## Ergo beside nginx, HAProxy and Caddy, with wrk; writes .bench/
+	$(GO) run ./host/internal/bench
+
+.PHONY: micro
+micro: ## Go benchmarks, once each
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: soak
+soak: build ## swaps under constant load with the real binary
+	$(GO) run ./host/internal/soak
+
+.PHONY: policies
+policies: ## rebuilds every policies/*/policy.wasm
+	policies/build
