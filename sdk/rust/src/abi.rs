@@ -1,0 +1,83 @@
+//! The host's functions, as the wasm module imports them.
+//!
+//! Names, parameters and results are those of the http-wasm ABI and of Ergo's capability modules; a
+//! pointer and a `usize` are both i32 on wasm32. On other targets the same names lead to the fake host
+//! in [`crate::testing`].
+
+#[cfg(target_arch = "wasm32")]
+pub use imports::*;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::testing::abi::*;
+
+/// Kinds of header list: the first parameter of the header functions.
+pub const REQUEST: u32 = 0;
+pub const RESPONSE: u32 = 1;
+pub const REQUEST_TRAILERS: u32 = 2;
+pub const RESPONSE_TRAILERS: u32 = 3;
+
+#[cfg(target_arch = "wasm32")]
+mod imports {
+    #[link(wasm_import_module = "http_handler")]
+    unsafe extern "C" {
+        pub fn enable_features(features: u32) -> u32;
+        pub fn get_config(buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "log"]
+        pub fn write_log(level: i32, message: *const u8, length: usize);
+        pub fn log_enabled(level: i32) -> u32;
+        pub fn get_method(buf: *mut u8, limit: usize) -> usize;
+        pub fn set_method(method: *const u8, length: usize);
+        pub fn get_uri(buf: *mut u8, limit: usize) -> usize;
+        pub fn set_uri(uri: *const u8, length: usize);
+        pub fn get_protocol_version(buf: *mut u8, limit: usize) -> usize;
+        pub fn get_source_addr(buf: *mut u8, limit: usize) -> usize;
+        pub fn get_header_names(kind: u32, buf: *mut u8, limit: usize) -> u64;
+        pub fn get_header_values(
+            kind: u32,
+            name: *const u8,
+            name_length: usize,
+            buf: *mut u8,
+            limit: usize,
+        ) -> u64;
+        pub fn set_header_value(
+            kind: u32,
+            name: *const u8,
+            name_length: usize,
+            value: *const u8,
+            value_length: usize,
+        );
+        pub fn add_header_value(
+            kind: u32,
+            name: *const u8,
+            name_length: usize,
+            value: *const u8,
+            value_length: usize,
+        );
+        pub fn remove_header(kind: u32, name: *const u8, name_length: usize);
+        pub fn read_body(kind: u32, buf: *mut u8, limit: usize) -> u64;
+        pub fn write_body(kind: u32, body: *const u8, length: usize);
+        pub fn get_status_code() -> u32;
+        pub fn set_status_code(status: u32);
+    }
+
+    #[link(wasm_import_module = "ergo_route")]
+    unsafe extern "C" {
+        pub fn set_upstream(name: *const u8, length: usize) -> u32;
+        pub fn get_upstream(buf: *mut u8, limit: usize) -> usize;
+        pub fn set_hash_key(key: *const u8, length: usize) -> u32;
+        pub fn set_timeout(milliseconds: u32) -> u32;
+        pub fn set_retries(count: u32) -> u32;
+    }
+
+    #[link(wasm_import_module = "ergo_log")]
+    unsafe extern "C" {
+        pub fn emit(
+            level: i32,
+            message: *const u8,
+            length: usize,
+            fields: *const u8,
+            fields_length: usize,
+        );
+        pub fn annotate(key: *const u8, key_length: usize, value: *const u8, value_length: usize);
+    }
+}

@@ -1,0 +1,120 @@
+use crate::{Body, Flow, Headers, Target, abi, buffer};
+
+/// The request of the exchange that the host is asking about. Its setters work in the request phase
+/// only; its getters work in both.
+#[derive(Clone, Copy)]
+pub struct Request(());
+
+impl Request {
+    pub(crate) const fn new() -> Self {
+        Request(())
+    }
+
+    /// The method, as the client wrote it.
+    pub fn method(&self) -> Vec<u8> {
+        // SAFETY: the buffer has room for the limit it is given with.
+        buffer::read(|buf, limit| unsafe { abi::get_method(buf, limit) })
+    }
+
+    /// Replaces the method, which must not be empty.
+    pub fn set_method(&self, method: impl AsRef<[u8]>) {
+        let method = method.as_ref();
+        // SAFETY: `method` outlives the call.
+        unsafe { abi::set_method(method.as_ptr(), method.len()) }
+    }
+
+    /// Path and query, percent-encoded; `/` rather than empty.
+    pub fn target(&self) -> Target {
+        // SAFETY: the buffer has room for the limit it is given with.
+        Target::new(buffer::read(|buf, limit| unsafe { abi::get_uri(buf, limit) }))
+    }
+
+    /// Replaces path and query. The caller has to encode them.
+    pub fn set_target(&self, target: impl AsRef<[u8]>) {
+        let target = target.as_ref();
+        // SAFETY: `target` outlives the call.
+        unsafe { abi::set_uri(target.as_ptr(), target.len()) }
+    }
+
+    /// The protocol the client speaks, for instance `HTTP/1.1` or `HTTP/2.0`.
+    pub fn protocol(&self) -> Vec<u8> {
+        // SAFETY: the buffer has room for the limit it is given with.
+        buffer::read(|buf, limit| unsafe { abi::get_protocol_version(buf, limit) })
+    }
+
+    /// The client's address and port, for instance `192.0.2.1:1234` or `[2001:db8::1]:1234`.
+    pub fn source(&self) -> Vec<u8> {
+        // SAFETY: the buffer has room for the limit it is given with.
+        buffer::read(|buf, limit| unsafe { abi::get_source_addr(buf, limit) })
+    }
+
+    /// The client's address without port and brackets.
+    pub fn client_ip(&self) -> Vec<u8> {
+        let mut source = self.source();
+        if let Some(colon) = source.iter().rposition(|&byte| byte == b':') {
+            source.truncate(colon);
+        }
+        if source.first() == Some(&b'[') && source.last() == Some(&b']') {
+            source.pop();
+            source.remove(0);
+        }
+        source
+    }
+
+    /// The host that the client asked for, with its port if it named one; empty when it named none.
+    pub fn host(&self) -> Vec<u8> {
+        self.headers().get("host").unwrap_or_default()
+    }
+
+    /// The request's header fields.
+    pub fn headers(&self) -> Headers {
+        Headers::new(abi::REQUEST)
+    }
+
+    /// The request's trailer fields.
+    pub fn trailers(&self) -> Headers {
+        Headers::new(abi::REQUEST_TRAILERS)
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> Body {
+        Body::new(abi::REQUEST)
+    }
+
+    /// Starts an answer of the policy's own; the request is not sent on.
+    pub fn answer(&self, status: u16) -> Answer {
+        // SAFETY: no memory is shared.
+        unsafe { abi::set_status_code(u32::from(status)) }
+        Answer(())
+    }
+}
+
+/// An answer in the making. End it with [`Answer::text`], [`Answer::body`] or [`Answer::empty`] and
+/// return the [`Flow`] that you get.
+#[must_use = "return the flow that ends the answer"]
+pub struct Answer(());
+
+impl Answer {
+    /// Sets one header field of the answer.
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        Headers::new(abi::RESPONSE).set(name, value);
+        self
+    }
+
+    /// Ends the answer with a plain text.
+    pub fn text(self, text: &str) -> Flow {
+        self.body("text/plain; charset=utf-8", text)
+    }
+
+    /// Ends the answer with a body of the given content type.
+    pub fn body(self, content_type: &str, body: impl AsRef<[u8]>) -> Flow {
+        let answer = self.header("content-type", content_type);
+        Body::new(abi::RESPONSE).write(body);
+        answer.empty()
+    }
+
+    /// Ends the answer without a body.
+    pub fn empty(self) -> Flow {
+        Flow::Answer
+    }
+}

@@ -1,0 +1,56 @@
+//! The capability `ergo_route`: where the host sends the request, and how. A policy that uses it needs
+//! the grant `ergo_route`.
+
+use crate::{abi, buffer};
+
+/// Why the host refused a routing decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteError {
+    /// The manifest has no upstream of this name.
+    NotFound,
+    /// A value is outside its range.
+    BadArgument,
+    /// The request has already been sent on.
+    TooLate,
+}
+
+/// Sends the request to the named upstream.
+pub fn set_upstream(name: &str) -> Result<(), RouteError> {
+    // SAFETY: `name` outlives the call.
+    check(unsafe { abi::set_upstream(name.as_ptr(), name.len()) })
+}
+
+/// The upstream chosen so far, or `None`.
+pub fn upstream() -> Option<String> {
+    // SAFETY: the buffer has room for the limit it is given with.
+    let name = buffer::read(|buf, limit| unsafe { abi::get_upstream(buf, limit) });
+    if name.is_empty() { None } else { String::from_utf8(name).ok() }
+}
+
+/// Sets the key by which a hashing balancer picks the endpoint.
+pub fn set_hash_key(key: impl AsRef<[u8]>) -> Result<(), RouteError> {
+    let key = key.as_ref();
+    // SAFETY: `key` outlives the call.
+    check(unsafe { abi::set_hash_key(key.as_ptr(), key.len()) })
+}
+
+/// Sets the time that the upstream has in all; 0 leaves what the manifest says.
+pub fn set_timeout_ms(milliseconds: u32) -> Result<(), RouteError> {
+    // SAFETY: no memory is shared.
+    check(unsafe { abi::set_timeout(milliseconds) })
+}
+
+/// Sets how often the host may try again, 0 to 10.
+pub fn set_retries(count: u32) -> Result<(), RouteError> {
+    // SAFETY: no memory is shared.
+    check(unsafe { abi::set_retries(count) })
+}
+
+fn check(status: u32) -> Result<(), RouteError> {
+    match status {
+        0 => Ok(()),
+        1 => Err(RouteError::NotFound),
+        3 => Err(RouteError::TooLate),
+        _ => Err(RouteError::BadArgument),
+    }
+}

@@ -1,0 +1,159 @@
+/// Path and query of a request, percent-encoded as the client sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    bytes: Vec<u8>,
+    path_length: usize,
+}
+
+impl Target {
+    /// Splits `bytes` at the first question mark.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let path_length = bytes.iter().position(|&byte| byte == b'?').unwrap_or(bytes.len());
+        Target { bytes, path_length }
+    }
+
+    /// The whole target.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What stands before the question mark.
+    pub fn path(&self) -> &[u8] {
+        &self.bytes[..self.path_length]
+    }
+
+    /// What stands after the question mark; `None` when there is no question mark.
+    pub fn query(&self) -> Option<&[u8]> {
+        self.bytes.get(self.path_length + 1..)
+    }
+
+    /// The query's parameters as they were sent: name and value, still encoded. A parameter without `=`
+    /// has an empty value; empty ones (`a&&b`) are left out.
+    pub fn parameters(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.query()
+            .unwrap_or_default()
+            .split(|&byte| byte == b'&')
+            .filter(|parameter| !parameter.is_empty())
+            .map(split_parameter)
+    }
+
+    /// The decoded values of the parameters whose decoded name is `name`.
+    pub fn parameter(&self, name: &str) -> impl Iterator<Item = Vec<u8>> {
+        self.parameters()
+            .filter(move |(key, _)| encodes(key, name))
+            .map(|(_, value)| percent_decode(value))
+    }
+
+    /// This target without the parameters whose decoded name is `name`; everything else keeps its
+    /// spelling and order.
+    pub fn without_parameter(&self, name: &str) -> Vec<u8> {
+        let mut kept = self.path().to_vec();
+        let mut separator = b'?';
+        for parameter in self.query().unwrap_or_default().split(|&byte| byte == b'&') {
+            if parameter.is_empty() || encodes(split_parameter(parameter).0, name) {
+                continue;
+            }
+            kept.push(separator);
+            kept.extend_from_slice(parameter);
+            separator = b'&';
+        }
+        kept
+    }
+}
+
+/// Decodes `%XX`, and `+` as a space, the way HTML forms encode queries. A `%` that no two hexadecimal
+/// digits follow stays as it is.
+pub fn percent_decode(encoded: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut rest = encoded;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        match (first, tail) {
+            (b'+', _) => decoded.push(b' '),
+            (b'%', [high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => {
+                    decoded.push(high << 4 | low);
+                    rest = after;
+                }
+                _ => decoded.push(b'%'),
+            },
+            _ => decoded.push(first),
+        }
+    }
+    decoded
+}
+
+/// The value of one hexadecimal digit.
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+fn split_parameter(parameter: &[u8]) -> (&[u8], &[u8]) {
+    match parameter.iter().position(|&byte| byte == b'=') {
+        Some(equals) => (&parameter[..equals], &parameter[equals + 1..]),
+        None => (parameter, b""),
+    }
+}
+
+/// Whether `key`, decoded, is `name`.
+fn encodes(key: &[u8], name: &str) -> bool {
+    if key.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return percent_decode(key) == name.as_bytes();
+    }
+    key == name.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        Target::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn splits_path_and_query() {
+        let cases = [
+            ("/", "/", None),
+            ("/a?", "/a", Some("")),
+            ("/a?b=c?d", "/a", Some("b=c?d")),
+            ("", "", None),
+        ];
+        for (text, path, query) in cases {
+            let target = target(text);
+            assert_eq!(target.path(), path.as_bytes(), "{text}");
+            assert_eq!(target.query(), query.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_parameters_by_decoded_name() {
+        let target = target("/?key=1&k%65y=a%2Bb+c&&other&keys=2");
+        let values: Vec<_> = target.parameter("key").collect();
+        assert_eq!(values, [b"1".to_vec(), b"a+b c".to_vec()]);
+        assert_eq!(target.parameter("other").collect::<Vec<_>>(), [b""]);
+        assert_eq!(target.parameter("absent").count(), 0);
+    }
+
+    #[test]
+    fn removes_every_spelling_of_a_parameter() {
+        let cases = [
+            ("/p?key=1", "/p"),
+            ("/p?key=1&a=2", "/p?a=2"),
+            ("/p?a=%20&key&k%65y=3&b", "/p?a=%20&b"),
+            ("/p?keys=1", "/p?keys=1"),
+            ("/p", "/p"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(target(text).without_parameter("key"), want.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn decoding_keeps_what_is_not_an_escape() {
+        let cases = [("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("%41%", "A%"), ("%%41", "%A")];
+        for (encoded, want) in cases {
+            assert_eq!(percent_decode(encoded.as_bytes()), want.as_bytes(), "{encoded}");
+        }
+    }
+}
