@@ -9,12 +9,37 @@ import (
 // ErrBodyTooLarge says that a body is larger than its bound.
 var ErrBodyTooLarge = errors.New("body is larger than its bound")
 
+// BodyError says that a body could not be read to its end because whoever
+// sends it broke off or stopped making sense: nobody on the way is to blame.
+type BodyError struct {
+	Response bool // the upstream's body, not the client's
+	Err      error
+}
+
+func (e *BodyError) Error() string {
+	if e.Response {
+		return "read response body: " + e.Err.Error()
+	}
+	return "read request body: " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *BodyError) Unwrap() error { return e.Err }
+
 // Buffered is a body whose first bytes are in memory. Reading it yields them
 // and then the rest. It is not safe for concurrent use.
 type Buffered struct {
 	head   []byte
 	reader bytes.Reader
 	rest   io.ReadCloser // nil once the whole body is in head
+}
+
+// NewBuffered makes a body of bytes that are in memory already; they must not be
+// written to any more.
+func NewBuffered(whole []byte) *Buffered {
+	b := &Buffered{head: whole}
+	b.reader.Reset(whole)
+	return b
 }
 
 // Peek reads up to max bytes of body into memory; body may be nil. The result

@@ -54,8 +54,9 @@ const (
 
 // The phases. Each runs on the goroutine that carries the exchange, and may
 // block only where the exchange's own bytes are awaited. An error is an *Error,
-// or else counts as kind Trap; a body over its bound is exchange.ErrBodyTooLarge
-// and is not the policy's failure.
+// or else counts as kind Trap. Two things are not the policy's failure: a body
+// over its bound, exchange.ErrBodyTooLarge, and a body whose sender broke off,
+// *exchange.BodyError; either may be wrapped.
 type (
 	// RequestHead sees the request before its body. A policy of mode
 	// BodyStream reads or replaces Request.Body here.
