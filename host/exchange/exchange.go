@@ -52,8 +52,12 @@ type Request struct {
 	Authority string  // host and optional port (Host or :authority); not in Header
 	Target    string  // encoded path and query, beginning with "/", or "*"
 	Version   Version // of the client's message
-	Header    Header  // end-to-end fields in the client's order
-	Trailer   Header  // complete once Body has returned io.EOF
+	// Header has the end-to-end fields in the client's order. A Content-Length
+	// among them is there to be read: what frames the message is Length alone.
+	Header Header
+	// Trailer is complete once Body has returned io.EOF. Before, it holds the
+	// names that were announced, with empty values.
+	Trailer Header
 
 	// Body is nil when the request has none. Length is its size in bytes,
 	// UnknownLength when it is not told in advance, 0 when Body is nil.
@@ -68,9 +72,10 @@ type Request struct {
 // Response is the message to the client: from the upstream, or from the policy
 // or host that answered.
 type Response struct {
-	Status  int // 0 while there is no response; then 200 to 599, or 101
-	Header  Header
-	Trailer Header // complete once Body has returned io.EOF
+	Status  int     // 0 while there is no response; then 200 to 599, or 101
+	Version Version // of the upstream's message; 0 if it was made here
+	Header  Header  // as in Request
+	Trailer Header  // as in Request
 
 	// Body is nil when the response has none; Length as in Request. A response
 	// to HEAD keeps the Length that GET would have had.
@@ -169,12 +174,14 @@ type Exchange struct {
 	Upstreams  Upstreams // of that generation; nil before it is pinned
 	Failure    *Failure  // why Response is the host's own error; nil otherwise
 	AnsweredBy string    // the policy that answered; empty if the upstream did
+	Sampled    bool      // a trace is recorded: Context carries the span to begin others under
 
 	// RequestBytes and ResponseBytes count body bytes received from and sent to
 	// the client; final after Send.
 	RequestBytes, ResponseBytes int64
 
-	ctx context.Context
+	authority string // as the client sent it; noted by Forwarding.Inbound
+	ctx       context.Context
 }
 
 // MaxNotes bounds Notes, so that a policy can't grow a log line without end.

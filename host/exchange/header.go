@@ -1,5 +1,7 @@
 package exchange
 
+import "slices"
+
 // Field is one header or trailer field: its name as it was spelled, its value
 // without surrounding white space.
 type Field struct{ Name, Value string }
@@ -83,6 +85,9 @@ func (h *Header) deleteFrom(start int, name string) {
 	clear(h.fields[kept:])
 	h.fields = h.fields[:kept]
 }
+
+// Grow makes room for n more fields without a further allocation.
+func (h *Header) Grow(n int) { h.fields = slices.Grow(h.fields, n) }
 
 // Reset removes all fields and keeps the memory.
 func (h *Header) Reset() {

@@ -1,0 +1,190 @@
+package exchange
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Forwarding is what is believed of the proxies before the host, and what the
+// host tells the upstream of the client. It is immutable and safe for
+// concurrent use.
+type Forwarding struct {
+	// Trusted are the networks of proxies that are believed. From anyone else
+	// Forwarded, X-Forwarded-* and the request id are removed.
+	Trusted []netip.Prefix
+	// Mode is which fields tell of the client, coming in from trusted proxies
+	// and going out: "x-forwarded", "forwarded" (RFC 7239), "both" or "none".
+	// Fields that the mode leaves out are removed from everyone, since no one
+	// vouches for them.
+	Mode string
+	// Via is the host's name in Via fields (RFC 9110, 7.6.3); empty adds none.
+	Via string
+	// RequestID is the field that carries Exchange.ID; empty for none.
+	RequestID string
+}
+
+// Inbound begins an exchange: it decides ClientIP and ID, and removes what the
+// client only claims. Call it once, before any policy sees the request.
+func (f *Forwarding) Inbound(x *Exchange) {
+	h := &x.Request.Header
+	remote := x.Conn.Remote.Addr().Unmap().WithZone("")
+	x.ClientIP = remote
+	x.authority = x.Request.Authority
+	trusted := f.trusts(remote)
+	if trusted {
+		x.ClientIP = f.client(h, remote)
+	}
+	removeClaims(h, trusted && f.xForwarded(), trusted && f.forwarded())
+	f.identify(x, trusted)
+}
+
+// identify settles the request id.
+func (f *Forwarding) identify(x *Exchange, trusted bool) {
+	if f.RequestID == "" {
+		x.ID = newID()
+		return
+	}
+	if trusted {
+		if id, _ := x.Request.Header.Get(f.RequestID); validID(id) {
+			x.ID = id
+			x.Request.Header.Set(f.RequestID, id)
+			return
+		}
+	}
+	x.ID = newID()
+	x.Request.Header.Set(f.RequestID, x.ID)
+}
+
+// Outbound adds what the upstream is told of the client and of the host. Call
+// it once, after the last policy and before the request goes on.
+func (f *Forwarding) Outbound(x *Exchange) {
+	h := &x.Request.Header
+	if f.xForwarded() {
+		appendList(h, "X-Forwarded-For", x.Conn.Remote.Addr().Unmap().WithZone("").String())
+		if !h.Has("X-Forwarded-Proto") {
+			h.Add("X-Forwarded-Proto", x.Request.Scheme)
+		}
+		if !h.Has("X-Forwarded-Host") && x.authority != "" {
+			h.Add("X-Forwarded-Host", x.authority)
+		}
+	}
+	if f.forwarded() {
+		appendList(h, "Forwarded", forwardedElement(x))
+	}
+	f.via(h, x.Request.Version)
+}
+
+// Returned adds Via to a response that came from the upstream.
+func (f *Forwarding) Returned(x *Exchange) {
+	version := x.Response.Version
+	if version == 0 {
+		version = HTTP11
+	}
+	f.via(&x.Response.Header, version)
+}
+
+// via appends "1.1 name"; the protocol's name is left out for HTTP.
+func (f *Forwarding) via(h *Header, version Version) {
+	if f.Via == "" {
+		return
+	}
+	number := strings.TrimPrefix(version.String(), "HTTP/")
+	appendList(h, "Via", number+" "+f.Via)
+}
+
+func (f *Forwarding) xForwarded() bool { return f.Mode == "x-forwarded" || f.Mode == "both" }
+func (f *Forwarding) forwarded() bool  { return f.Mode == "forwarded" || f.Mode == "both" }
+
+func (f *Forwarding) trusts(addr netip.Addr) bool {
+	for _, network := range f.Trusted {
+		if network.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// client returns the nearest address that is not a trusted proxy's, as the
+// trusted ones tell it. With "both", two fields that differ are not believed.
+func (f *Forwarding) client(h *Header, remote netip.Addr) netip.Addr {
+	x, hasX := f.walk(h, "X-Forwarded-For", remote, parseNode)
+	fwd, hasForwarded := f.walk(h, "Forwarded", remote, parseForwardedFor)
+	switch {
+	case f.Mode == "forwarded":
+		return fwd
+	case f.Mode == "both" && !hasX:
+		return fwd
+	case f.Mode == "both" && hasForwarded && fwd != x:
+		return remote
+	}
+	return x
+}
+
+// walk goes through a list of hops from the nearest to the farthest for as
+// long as they are trusted. A hop that names no address, or can't be parsed,
+// ends it at the last address known.
+func (f *Forwarding) walk(h *Header, name string, remote netip.Addr, parse func(string) (netip.Addr, bool)) (client netip.Addr, found bool) {
+	client = remote
+	for i := h.Len() - 1; i >= 0; i-- {
+		if !equalFold(h.fields[i].Name, name) {
+			continue
+		}
+		found = true
+		hops, ok := splitList(h.fields[i].Value)
+		if !ok {
+			return client, true
+		}
+		for j := len(hops) - 1; j >= 0; j-- {
+			addr, ok := parse(hops[j])
+			if !ok {
+				return client, true
+			}
+			client = addr
+			if !f.trusts(addr) {
+				return client, true
+			}
+		}
+	}
+	return client, found
+}
+
+// removeClaims removes the fields by which a proxy tells of its client, but
+// for the kinds that are kept.
+func removeClaims(h *Header, keepX, keepForwarded bool) {
+	kept := 0
+	for i := range h.fields {
+		name := h.fields[i].Name
+		switch {
+		case len(name) >= 12 && lower(name[0]) == 'x' && equalFold(name[:12], "x-forwarded-"):
+			if !keepX {
+				continue
+			}
+		case equalFold(name, "forwarded"):
+			if !keepForwarded {
+				continue
+			}
+		case equalFold(name, "x-real-ip"):
+			continue // one address with no list to walk: nobody can vouch for it
+		}
+		h.fields[kept] = h.fields[i]
+		kept++
+	}
+	clear(h.fields[kept:])
+	h.fields = h.fields[:kept]
+}
+
+// appendList adds a member to the end of a list: to the last field of that
+// name, or as a new one.
+func appendList(h *Header, name, member string) {
+	for i := len(h.fields) - 1; i >= 0; i-- {
+		if f := &h.fields[i]; equalFold(f.Name, name) {
+			if f.Value == "" {
+				f.Value = member
+			} else {
+				f.Value += ", " + member
+			}
+			return
+		}
+	}
+	h.Add(name, member)
+}

@@ -1,0 +1,129 @@
+package exchange
+
+import "strings"
+
+// RemoveHopByHop removes the fields that are meant for one connection only
+// (RFC 9110, 7.6.1): those that Connection names, and those that are of that
+// kind whether named or not. TE stays as "trailers" if it offered that, because
+// the host passes trailers on (10.1.4).
+func RemoveHopByHop(h *Header) {
+	trailers, named := false, false
+	for i := range h.fields {
+		switch f := &h.fields[i]; {
+		case equalFold(f.Name, "connection"):
+			named = true
+		case equalFold(f.Name, "te"):
+			trailers = trailers || HasToken(f.Value, "trailers")
+		}
+	}
+	if named {
+		removeNamed(h)
+	}
+	kept := 0
+	for i := range h.fields {
+		if !hopByHop(h.fields[i].Name) {
+			h.fields[kept] = h.fields[i]
+			kept++
+		}
+	}
+	clear(h.fields[kept:])
+	h.fields = h.fields[:kept]
+	if trailers {
+		h.Add("TE", "trailers")
+	}
+}
+
+// removeNamed removes the fields that Connection lists. Fields that only look
+// like an option and that the message can't do without are left alone, as
+// naming them is an error of the sender (7.6.1).
+func removeNamed(h *Header) {
+	var names []string
+	for i := range h.fields {
+		if !equalFold(h.fields[i].Name, "connection") {
+			continue
+		}
+		for option := range strings.SplitSeq(h.fields[i].Value, ",") {
+			if option = trimSpace(option); option != "" && !neverAnOption(option) {
+				names = append(names, option)
+			}
+		}
+	}
+	for _, name := range names {
+		if !hopByHop(name) { // those go anyway
+			h.Del(name)
+		}
+	}
+}
+
+func neverAnOption(name string) bool {
+	return equalFold(name, "close") || equalFold(name, "host") || equalFold(name, "cache-control") ||
+		equalFold(name, "content-length")
+}
+
+// hopByHop reports whether a field of that name never travels further than
+// one connection. Trailer is one of them: the side that writes announces the
+// trailers that it writes.
+func hopByHop(name string) bool {
+	switch len(name) {
+	case 2:
+		return equalFold(name, "te")
+	case 7:
+		return equalFold(name, "trailer") || equalFold(name, "upgrade")
+	case 10:
+		return equalFold(name, "connection") || equalFold(name, "keep-alive")
+	case 14:
+		return equalFold(name, "http2-settings")
+	case 16:
+		return equalFold(name, "proxy-connection")
+	case 17:
+		return equalFold(name, "transfer-encoding")
+	case 18:
+		return equalFold(name, "proxy-authenticate")
+	case 19:
+		return equalFold(name, "proxy-authorization")
+	case 25:
+		return equalFold(name, "proxy-authentication-info")
+	}
+	return false
+}
+
+// HasToken reports whether a comma-separated list has that token, without case
+// and without parameters ("trailers;q=0.5" has "trailers").
+func HasToken(list, token string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		item, _, _ = strings.Cut(item, ";")
+		if equalFold(trimSpace(item), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// TrailerAllowed reports whether a field of that name may stand in a trailer:
+// not if it frames or routes the message, controls or authenticates it, or
+// says how its content is to be read (RFC 9110, 6.5.1).
+func TrailerAllowed(name string) bool {
+	if !ValidName(name) || hopByHop(name) {
+		return false
+	}
+	if len(name) > 3 && equalFold(name[:3], "if-") || len(name) > 8 && equalFold(name[:8], "content-") {
+		return false
+	}
+	for _, forbidden := range forbiddenTrailers {
+		if equalFold(name, forbidden) {
+			return false
+		}
+	}
+	return true
+}
+
+var forbiddenTrailers = [...]string{
+	"host", "max-forwards", "expect", "range", "accept-ranges",
+	"authorization", "www-authenticate", "authentication-info", "cookie", "set-cookie",
+	"age", "cache-control", "pragma", "expires", "date", "vary", "warning", "location", "retry-after",
+	"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "via",
+}
+
+// trimSpace cuts the white space that may surround a list's member: space and
+// tab only (RFC 9110, 5.6.3).
+func trimSpace(s string) string { return strings.Trim(s, " \t") }
