@@ -16,8 +16,9 @@ const (
 	valueSpace   = 52 // right of the longest bar, for its figure
 	rowHeight    = 26
 	barHeight    = 15
-	headerHeight = 92 // title, subtitle and the panels' titles
-	footerHeight = 58 // axis and its name
+	minWidth     = 640 // for the title and what stands below it
+	headerHeight = 108 // title, two lines below it and the panels' titles
+	footerHeight = 58  // axis and its name
 )
 
 const (
@@ -35,14 +36,15 @@ const (
 func renderChart(r *result) []byte {
 	targets := charted(r)
 	height := headerHeight + rowHeight*len(targets) + footerHeight
-	width := 2*chartMargin + labelWidth + len(r.Scenarios)*(panelWidth+panelGap) - panelGap
+	width := max(minWidth, 2*chartMargin+labelWidth+len(r.Scenarios)*(panelWidth+panelGap)-panelGap)
 	c := &canvas{}
 	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="13" role="img">`+"\n", width, height, width, height)
 	c.printf(`<title>CPU time per request</title>` + "\n")
 	c.printf(`<rect width="100%%" height="100%%" fill="#ffffff"/>` + "\n")
 	c.text(chartMargin, 34, `font-size="18" font-weight="600" fill="`+inkColor+`"`, "CPU time per request of the whole proxy")
 	c.text(chartMargin, 54, `font-size="12" fill="`+faintColor+`"`,
-		fmt.Sprintf("median of %s, whiskers from least to most; %s; less is better", plural(r.Rounds, "round"), r.Machine))
+		fmt.Sprintf("less is better; median of %s, whiskers from least to most; dashed line: %s", plural(r.Rounds, "round"), baseline))
+	c.text(chartMargin, 71, `font-size="12" fill="`+faintColor+`"`, r.Machine.String())
 	for i, name := range targets {
 		weight := "400"
 		if isErgo(name) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,28 +13,30 @@ import (
 	"time"
 )
 
-// ergo is this repository's proxy, built when the first of its targets is prepared.
+// ergo is this repository's proxy.
 type ergo struct {
 	repository string
-	dir        string // where the binary and the data folder go
-	build      func() (string, error)
+	dir        string                 // where the data folder goes
+	build      func() (string, error) // returns the path of the binary; called for each target
 }
 
 // buildTimeout bounds the build, which on a fresh clone compiles everything.
 const buildTimeout = 10 * time.Minute
 
-func newErgo(repository, dir string) *ergo {
-	e := &ergo{repository: repository, dir: dir}
-	e.build = sync.OnceValues(e.buildBinary)
-	return e
+// newErgo builds the binary, into dir, when the first of its targets is prepared, and only once.
+func newErgo(ctx context.Context, repository, dir string, progress io.Writer) ergo {
+	return ergo{repository: repository, dir: dir, build: sync.OnceValues(func() (string, error) {
+		fmt.Fprintln(progress, "building ergo")
+		return buildErgo(ctx, repository, dir)
+	})}
 }
 
-func (e *ergo) buildBinary() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
+func buildErgo(ctx context.Context, repository, dir string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
 	defer cancel()
-	binary := filepath.Join(e.dir, "ergo")
+	binary := filepath.Join(dir, "ergo")
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./host/cmd/ergo")
-	cmd.Dir = e.repository
+	cmd.Dir = repository
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ergo: %w: %s", err, bytes.TrimSpace(out))
 	}
@@ -48,7 +51,7 @@ type ergoSite struct {
 }
 
 // target is Ergo with so many policies: none; api-key; or api-key and that many less one uses of headers.
-func (e *ergo) target(policies int) target {
+func (e ergo) target(policies int) target {
 	j := job{Keyed: policies > 0, Marks: max(0, policies-1)}
 	return target{
 		name: fmt.Sprintf("ergo-%d", policies),
@@ -73,7 +76,7 @@ func (e *ergo) target(policies int) target {
 }
 
 // version is the repository's revision; one with changes on top of a commit is marked as dirty.
-func (e *ergo) version() string {
+func (e ergo) version() string {
 	cmd := exec.Command("git", "describe", "--always", "--dirty")
 	cmd.Dir = e.repository
 	out, err := cmd.Output()

@@ -67,7 +67,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if !tools.wrk.installed() {
 		return fmt.Errorf("wrk makes the load and is not installed: %s", tools.wrk.install)
 	}
-	selected, err := selectTargets(targets(tools, repository, dir), opts.only)
+	selected, err := selectTargets(targets(tools, newErgo(ctx, repository, dir, out)), opts.only)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -108,19 +109,23 @@ func startGoOrigin(scenarios []scenario) (origin, error) {
 }
 
 func newOriginHandler(scenarios []scenario) http.Handler {
-	mux := http.NewServeMux()
+	bodies := map[string][]byte{}
 	for _, s := range scenarios {
-		body := s.body()
-		mux.HandleFunc(s.path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/octet-stream")
-			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-			_, _ = w.Write(body) // a client that has gone is its own business
-		})
+		bodies[s.path] = s.body()
 	}
-	mux.HandleFunc(probePath, func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range allMarks() {
-			fmt.Fprintf(w, "%s=%s\n", name, r.Header.Get(name))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, found := bodies[r.URL.Path]
+		switch {
+		case found:
+			w.Header().Set("Content-Type", "application/octet-stream")
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			_, _ = w.Write(body) // a client that has gone is its own business
+		case r.URL.Path == probePath:
+			for _, name := range allMarks() {
+				fmt.Fprintf(w, "%s=%s\n", name, r.Header.Get(name))
+			}
+		default:
+			http.NotFound(w, r)
 		}
 	})
-	return mux
 }

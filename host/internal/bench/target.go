@@ -64,8 +64,8 @@ type command struct {
 // direct is the target without a proxy: wrk talks to the origin.
 const direct = "none"
 
-// targets are all that can be compared, in the order of the table. Programs built on the way go to dir.
-func targets(t toolbox, repository, dir string) []target {
+// targets are all that can be compared, in the order of the table.
+func targets(t toolbox, e ergo) []target {
 	forward, full := job{}, job{Keyed: true, Marks: 1}
 	all := []target{
 		{name: direct, job: forward, tool: tool{path: direct, version: "wrk to origin"}},
@@ -78,9 +78,8 @@ func targets(t toolbox, repository, dir string) []target {
 		{name: "caddy-plain", job: forward, tool: t.caddy, prepare: caddyPeer(t.caddy)},
 		{name: "caddy", job: full, tool: t.caddy, prepare: caddyPeer(t.caddy)},
 	}
-	ergo := newErgo(repository, dir)
 	for _, policies := range []int{0, 1, 2, 5, 10} {
-		all = append(all, ergo.target(policies))
+		all = append(all, e.target(policies))
 	}
 	return all
 }

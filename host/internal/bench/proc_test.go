@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// statLine is a /proc/PID/stat as the kernel writes it.
+func statLine(pid int, command string, parent, utime, stime, cutime, cstime, pages int) string {
+	return fmt.Sprintf("%d (%s) S %d 1 1 0 -1 4194560 900 0 0 0 %d %d %d %d 20 0 2 0 8212 17887232 %d 18446744073709551615 1 1 0\n",
+		pid, command, parent, utime, stime, cutime, cstime, pages)
+}
+
+func TestParseStat(t *testing.T) {
+	for _, command := range []string{"nginx", "a b", "a) S 7 (b", "", "((("} {
+		got, err := parseStat(statLine(42, command, 7, 100, 20, 3, 1, 250))
+		want := processStat{pid: 42, parent: 7, cpu: 1240 * time.Millisecond, residentPages: 250}
+		if err != nil || got != want {
+			t.Errorf("command %q: %+v, %v, want %+v", command, got, err, want)
+		}
+	}
+}
+
+func TestParseStatRefuses(t *testing.T) {
+	whole := statLine(42, "nginx", 7, 1, 2, 3, 4, 5)
+	for _, line := range []string{
+		"",
+		"42 nginx S 7",
+		"42 (nginx S 7",
+		"42 )nginx( S 7",
+		"x" + whole,
+		whole[:40],
+		strings.Replace(whole, " S 7 ", " S x ", 1),
+		strings.Replace(whole, " 1 2 3 4 ", " 1 2 x 4 ", 1),
+		strings.Replace(whole, " 5 1844", " x 1844", 1),
+	} {
+		if got, err := parseStat(line); err == nil {
+			t.Errorf("%q was read as %+v", line, got)
+		}
+	}
+}
+
+func TestTreeUsageAddsUpDescendantsOnly(t *testing.T) {
+	file := func(line string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(line)} }
+	proc := fstest.MapFS{
+		"10/stat":   file(statLine(10, "master", 1, 1, 1, 0, 0, 100)),
+		"11/stat":   file(statLine(11, "worker", 10, 10, 10, 0, 0, 200)),
+		"12/stat":   file(statLine(12, "worker", 10, 5, 5, 2, 1, 300)),
+		"13/stat":   file(statLine(13, "helper", 12, 0, 1, 0, 0, 400)),
+		"20/stat":   file(statLine(20, "stranger", 1, 1000, 1000, 0, 0, 1000)),
+		"30/status": file("a process that ended after it was listed"),
+		"cpuinfo":   file("no process"),
+	}
+	got, err := treeUsage(proc, 10)
+	want := usage{cpu: 360 * time.Millisecond, residentBytes: 1000 * int64(os.Getpagesize()), processes: 4}
+	if err != nil || got != want {
+		t.Errorf("usage is %+v, %v, want %+v", got, err, want)
+	}
+	if _, err := treeUsage(proc, 99); err == nil {
+		t.Error("a process that does not exist has a usage")
+	}
+}
+
+func TestTreeUsageOfThisProcess(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs Linux's /proc")
+	}
+	got, err := treeUsage(os.DirFS("/proc"), os.Getpid())
+	if err != nil || got.processes < 1 || got.residentBytes < 1<<20 {
+		t.Errorf("usage is %+v, %v", got, err)
+	}
+}
+
+func TestReadMachine(t *testing.T) {
+	proc := fstest.MapFS{
+		"cpuinfo":              {Data: []byte("processor\t: 0\nmodel name\t: Fast: 3 GHz\nmodel name\t: other\n")},
+		"sys/kernel/osrelease": {Data: []byte("6.1.0\n")},
+	}
+	if got := readMachine(proc); got.CPU != "Fast: 3 GHz" || got.Kernel != "6.1.0" || got.Cores < 1 {
+		t.Errorf("machine is %+v", got)
+	}
+	if got := readMachine(fstest.MapFS{}); got.CPU != runtime.GOARCH || got.Kernel != "unknown" {
+		t.Errorf("machine without /proc is %+v", got)
+	}
+}
