@@ -14,6 +14,10 @@ type RED struct {
 	inFlight prometheus.Gauge
 	duration prometheus.Observer
 	outcomes []prometheus.Counter // by outcome
+
+	family *family
+	labels []string
+	users  int // guarded by family.mu
 }
 
 // Begin counts a start.
@@ -34,6 +38,15 @@ func (r *RED) End(elapsed time.Duration, outcome Outcome) {
 	r.outcomes[outcome].Inc()
 }
 
+// Close gives the RED back. Once every user of the part has, its series are
+// gone from what is exported, so that parts that came and went with generations
+// leave nothing behind. Recording after that is harmless and lost.
+func (r *RED) Close() {
+	if r != nil {
+		r.family.close(r)
+	}
+}
+
 // Outcome is an index into the outcomes of one kind of part.
 type Outcome uint8
 
@@ -48,6 +61,9 @@ const (
 	Failed // no response: the client or the upstream went away
 )
 
+// messageOutcomes are the label values of Informational to Failed.
+var messageOutcomes = [...]string{"1xx", "2xx", "3xx", "4xx", "5xx", "failed"}
+
 // Outcomes of a policy's call, and of a stage and a tier, which take the
 // worst of theirs.
 const (
@@ -60,5 +76,16 @@ const (
 	Quarantined
 )
 
-// OfStatus returns the outcome for a response's status, 101 to 599.
-func OfStatus(status int) Outcome { return Outcome(status/100 - 1) }
+// decisionOutcomes are the label values of Continued to Quarantined.
+var decisionOutcomes = [...]string{
+	"continued", "answered", "trapped", "timed_out", "overloaded", "misconfigured", "quarantined",
+}
+
+// OfStatus returns the outcome for a response's status, 101 to 599; Failed for
+// anything else, which is no response.
+func OfStatus(status int) Outcome {
+	if status < 100 || status > 599 {
+		return Failed
+	}
+	return Outcome(status/100 - 1)
+}
