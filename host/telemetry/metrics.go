@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,7 +16,6 @@ import (
 var (
 	messageBuckets  = []float64{.001, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 	decisionBuckets = []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
-	swapBuckets     = []float64{.001, .005, .01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 )
 
 // Metrics holds every metric of the host. The values of all labels come from
@@ -29,11 +27,10 @@ type Metrics struct {
 
 	listeners, tiers, stages, policies, upstreams *family
 
-	swaps        *prometheus.CounterVec
-	swapDuration prometheus.Histogram
-	dropped      *prometheus.CounterVec
-	exports      *prometheus.CounterVec
-	source       atomic.Pointer[func() Snapshot]
+	swaps   *prometheus.CounterVec
+	dropped *prometheus.CounterVec
+	exports *prometheus.CounterVec
+	source  atomic.Pointer[func() Snapshot]
 }
 
 // NewMetrics returns metrics of a host of this version, exported nowhere yet.
@@ -52,11 +49,8 @@ func NewMetrics(version string) *Metrics {
 		upstreams: newFamily(reg, kind{"upstream", "request",
 			[]string{"upstream"}, messageOutcomes[:], messageBuckets}),
 		swaps: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ergo_swaps_total", Help: "Attempts to change the generation, by result.",
-		}, []string{"result"}),
-		swapDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ergo_swap_duration_seconds", Help: "How long swaps took, building included.", Buckets: swapBuckets,
-		}),
+			Name: "ergo_swaps_total", Help: "Attempts to change the generation, by cause and result.",
+		}, []string{"cause", "result"}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ergo_log_lines_dropped_total", Help: "Log lines lost to a rate limit or to a slow reader, by their source.",
 		}, []string{"source"}),
@@ -69,11 +63,8 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(m.swaps, m.swapDuration, m.dropped, m.exports, build, (*snapshotCollector)(m),
+	reg.MustRegister(m.swaps, m.dropped, m.exports, build, (*snapshotCollector)(m),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, r := range swapResults {
-		m.swaps.WithLabelValues(r)
-	}
 	return m
 }
 
@@ -118,28 +109,6 @@ func (m *Metrics) Upstream(name string) *RED {
 		return nil
 	}
 	return m.upstreams.open(name)
-}
-
-// SwapResult is how an attempt to change the generation ended.
-type SwapResult uint8
-
-// Results of a swap.
-const (
-	Swapped    SwapResult = iota
-	Unchanged             // the new manifest equals the running one
-	Refused               // it has problems; nothing changed
-	RolledBack            // an earlier generation runs again
-)
-
-var swapResults = [...]string{"swapped", "unchanged", "refused", "rolled_back"}
-
-// Swap counts an attempt to change the generation.
-func (m *Metrics) Swap(elapsed time.Duration, result SwapResult) {
-	if m == nil {
-		return
-	}
-	m.swaps.WithLabelValues(swapResults[result]).Inc()
-	m.swapDuration.Observe(elapsed.Seconds())
 }
 
 // DroppedLines counts log lines lost; source is "access", "host" or "policy".

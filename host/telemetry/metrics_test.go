@@ -115,7 +115,6 @@ func TestNilPartsRecordNothing(t *testing.T) {
 		red.End(time.Second, Failed)
 		red.Close()
 	}
-	m.Swap(time.Second, Refused)
 	m.DroppedLines("host").Add(1)
 }
 
@@ -189,15 +188,19 @@ func TestSnapshotIsReadAtScrape(t *testing.T) {
 }
 
 func TestSwapsAreCounted(t *testing.T) {
-	m := NewMetrics("test")
-	m.Swap(time.Second, Swapped)
-	m.Swap(time.Second, Refused)
-	families := scrape(t, m)
-	for result, want := range map[string]float64{"swapped": 1, "refused": 1, "rolled_back": 0, "unchanged": 0} {
-		if got := find(families, "ergo_swaps_total", "result="+result).GetCounter().GetValue(); got != want {
+	tel := &Telemetry{Metrics: NewMetrics("test")}
+	tel.Swap("watch", "done")
+	tel.Swap("watch", "refused")
+	tel.Swap("watch", "refused")
+	families := scrape(t, tel.Metrics)
+	for result, want := range map[string]float64{"done": 1, "refused": 2} {
+		if got := find(families, "ergo_swaps_total", "cause=watch", "result="+result).GetCounter().GetValue(); got != want {
 			t.Errorf("%s: got %v, want %v", result, got, want)
 		}
 	}
+	var none *Telemetry
+	none.Swap("watch", "done")
+	none.EndServer(request(), none.StartServer(request()))
 }
 
 // TestPartsComeAndGoUnderLoad is for the race detector: generations open and

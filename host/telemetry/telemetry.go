@@ -16,6 +16,9 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/ergoproxy/ergo/host/exchange"
 )
 
 // Config says where traces and metrics go.
@@ -29,10 +32,12 @@ type Config struct {
 	Interval time.Duration     // between metric exports; default 15s
 }
 
-// Telemetry is the host's metrics and traces. It is safe for concurrent use.
+// Telemetry is the host's metrics, traces and access log. It is safe for
+// concurrent use. A nil *Telemetry, and nil parts of one, do nothing.
 type Telemetry struct {
 	Metrics *Metrics
-	Tracer  *Tracer // nil, which traces nothing, without a collector
+	Tracer  *Tracer    // nil without a collector
+	Access  *AccessLog // nil until somebody sets it, before the first exchange
 
 	traces *sdktrace.TracerProvider
 	meters *sdkmetric.MeterProvider
@@ -53,8 +58,35 @@ func New(cfg Config, version string, log *slog.Logger) (*Telemetry, error) {
 	return t, nil
 }
 
-// Shutdown sends what is still to be sent, until ctx ends.
+// StartServer is Tracer.StartServer.
+func (t *Telemetry) StartServer(x *exchange.Exchange) trace.Span {
+	if t == nil {
+		return nil
+	}
+	return t.Tracer.StartServer(x)
+}
+
+// EndServer ends the exchange's span, if StartServer returned one, and writes
+// its line in the access log. The exchange's last byte has been sent.
+func (t *Telemetry) EndServer(x *exchange.Exchange, span trace.Span) {
+	if t == nil {
+		return
+	}
+	t.Access.Log(x, time.Since(x.Started))
+	t.Tracer.EndServer(x, span)
+}
+
+// Swap counts an attempt to change the generation. cause and result are words of
+// the engine's, few and fixed.
+func (t *Telemetry) Swap(cause, result string) {
+	if t != nil {
+		t.Metrics.swaps.WithLabelValues(cause, result).Inc()
+	}
+}
+
+// Shutdown sends and writes what is still to be sent and written, until ctx ends.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
+	t.Access.Close()
 	if t.traces == nil {
 		return nil
 	}
