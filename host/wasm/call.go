@@ -1,0 +1,78 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// Call is the context under which a guest runs. There is one for each instance,
+// used for all its calls one after another, so that a call makes nothing new:
+// host functions find what they act on by CallOf instead of context.Value.
+type Call struct {
+	// Exchange is the exchange at hand; nil while the guest starts.
+	Exchange *exchange.Exchange
+	// Guest is what the ABI keeps of the instance.
+	Guest any
+	// Log takes what the guest says.
+	Log *Log
+
+	budget *budget
+	values context.Context // only while the instance is made
+}
+
+var _ context.Context = (*Call)(nil)
+
+// CallOf returns the call that a host function was given as its context.
+func CallOf(ctx context.Context) *Call { return ctx.(*Call) }
+
+// ErrNoExchange is what a host function traps with that acts on an exchange
+// and is called while the guest starts.
+var ErrNoExchange = errors.New("there is no exchange while a guest starts")
+
+// MustExchange returns the exchange at hand; without one it traps the guest.
+func (c *Call) MustExchange() *exchange.Exchange {
+	if c.Exchange == nil {
+		panic(ErrNoExchange)
+	}
+	return c.Exchange
+}
+
+// ErrTime is what a host function traps with when the guest's time is up.
+var ErrTime = errors.New("the call's time is up")
+
+// Pause stops the guest's clock while the host waits for the exchange's own
+// bytes; Resume starts it again. A guest whose time is up is trapped here.
+func (c *Call) Pause() {
+	if !c.budget.pause() {
+		panic(ErrTime)
+	}
+}
+
+// Resume starts the clock again that Pause stopped.
+func (c *Call) Resume() { c.budget.resume() }
+
+// Deadline follows context.Context. The deadline moves with every Pause, so
+// none is told.
+func (c *Call) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done is closed when the guest's time is up.
+func (c *Call) Done() <-chan struct{} { return c.budget.done }
+
+// Err follows context.Context.
+func (c *Call) Err() error {
+	if c.budget.expired.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value follows context.Context; wazero asks for its own keys only.
+func (c *Call) Value(key any) any {
+	if c.values == nil {
+		return nil
+	}
+	return c.values.Value(key)
+}

@@ -1,0 +1,135 @@
+// Package wasm runs guests: it compiles modules, links them with the host
+// functions that they were granted, and starts, calls, bounds and pools their
+// instances. What the functions mean is the matter of the ABIs above it.
+//
+// The only thing it knows of wazero's use elsewhere is api.GoModuleFunc, the
+// form of a host function that costs no reflection and no allocation.
+package wasm
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// Options say how an Engine works. The zero value is usable.
+type Options struct {
+	// CacheDir is where compiled modules are kept between runs; empty keeps them
+	// in memory only. Whoever can write there can run code in the host, so it
+	// must belong to the host's user and nobody else may enter it.
+	CacheDir string
+	// StartTimeout bounds a guest's start-up; default 10 s.
+	StartTimeout time.Duration
+	// TrimInterval is how long an instance may be idle beyond need; default 30 s.
+	TrimInterval time.Duration
+	// Capabilities are the host modules that a manifest can grant.
+	Capabilities []HostModule
+	// Log is told of a damaged cache; default: nobody is.
+	Log *slog.Logger
+	// Unstoppable leaves out what stops a guest at its deadline. It exists to
+	// measure what stopping costs: one endless guest stops the whole process.
+	Unstoppable bool
+}
+
+// Engine compiles modules and owns what they share: the compilation cache, one
+// wazero runtime for each module, and the goroutine that trims pools. It is
+// safe for concurrent use.
+type Engine struct {
+	options Options
+	cache   wazero.CompilationCache
+
+	mu       sync.Mutex
+	programs map[programKey]*pending
+	pools    map[trimmer]struct{}
+
+	stop    chan struct{}
+	trimmed sync.WaitGroup
+}
+
+type trimmer interface{ Trim() }
+
+// Open makes an engine. It refuses a cache directory that others can write to.
+func Open(options Options) (*Engine, error) {
+	if options.StartTimeout == 0 {
+		options.StartTimeout = 10 * time.Second
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	if options.TrimInterval == 0 {
+		options.TrimInterval = 30 * time.Second
+	}
+	cache, err := openCache(options.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		options:  options,
+		cache:    cache,
+		programs: make(map[programKey]*pending),
+		pools:    make(map[trimmer]struct{}),
+		stop:     make(chan struct{}),
+	}
+	e.trimmed.Go(e.trimPools)
+	return e, nil
+}
+
+// Close ends the engine. Every program must have been closed before; otherwise
+// it says which are not and closes nothing but the trimming of pools.
+func (e *Engine) Close(ctx context.Context) error {
+	close(e.stop)
+	e.trimmed.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if n := len(e.programs); n > 0 {
+		return fmt.Errorf("close wasm engine: %d modules are still in use", n)
+	}
+	return e.cache.Close(ctx)
+}
+
+func (e *Engine) trimPools() {
+	ticker := time.NewTicker(e.options.TrimInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+		}
+		for _, p := range e.trimmers() {
+			p.Trim()
+		}
+	}
+}
+
+func (e *Engine) trimmers() []trimmer {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := make([]trimmer, 0, len(e.pools))
+	for p := range e.pools {
+		list = append(list, p)
+	}
+	return list
+}
+
+func (e *Engine) addPool(p trimmer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pools[p] = struct{}{}
+}
+
+func (e *Engine) removePool(p trimmer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.pools, p)
+}
+
+func (e *Engine) runtimeConfig(cache wazero.CompilationCache) wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfig().
+		WithCompilationCache(cache).
+		WithCloseOnContextDone(!e.options.Unstoppable)
+}

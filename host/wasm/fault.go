@@ -1,0 +1,56 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// FaultKind says in which way a guest failed.
+type FaultKind uint8
+
+// Kinds of faults.
+const (
+	Trapped       FaultKind = iota // an instruction or a host function trapped
+	TimedOut                       // its time was up
+	Exited                         // it ended itself (proc_exit)
+	StackOverflow                  // it called itself too deep
+	OutOfMemory                    // it trapped after it was refused more memory
+)
+
+var faultNames = [...]string{"trap", "timeout", "exit", "stack overflow", "out of memory"}
+
+// String returns the kind in words.
+func (k FaultKind) String() string { return faultNames[k] }
+
+// Fault is the failure of one call into a guest. The instance is spent.
+type Fault struct {
+	Kind FaultKind
+	Err  error // wazero's, with the guest's stack; or the host function's, wrapped
+}
+
+func (f *Fault) Error() string { return f.Kind.String() + ": " + f.Err.Error() }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// fault names the kind of an error that a call returned.
+func (i *Instance) fault(err error) *Fault {
+	var exit *sys.ExitError
+	switch {
+	case errors.Is(err, ErrTime), i.call.budget.expired.Load():
+		return &Fault{TimedOut, err}
+	case errors.As(err, &exit):
+		return &Fault{Exited, fmt.Errorf("the guest ended itself with proc_exit(%d)", exit.ExitCode())}
+	case i.memory.refused:
+		return &Fault{OutOfMemory, fmt.Errorf("it was refused more than %d bytes: %w", i.memory.limit, err)}
+	case strings.HasPrefix(err.Error(), stackOverflow):
+		return &Fault{StackOverflow, err}
+	}
+	return &Fault{Trapped, err}
+}
+
+// stackOverflow is how wazero's error reads, which has no exported name.
+const stackOverflow = "stack overflow"

@@ -1,0 +1,165 @@
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// InstanceConfig says how an instance is made.
+type InstanceConfig struct {
+	MemoryBytes int64         // bound of its linear memory
+	CallTime    time.Duration // bound of each call, the host's waits not counted
+	Log         *Log          // takes what the guest says and prints
+	Guest       any           // goes to Call.Guest, before the guest starts
+	Held        *atomic.Int64 // adds up the memory of all instances that share it
+}
+
+// Instance is one live sandbox. One goroutine at a time uses it.
+type Instance struct {
+	program  *Program
+	module   api.Module
+	call     Call
+	memory   memory
+	callTime time.Duration
+	spent    bool
+	printed  [2]*lineWriter
+}
+
+// Start makes an instance and runs its start-up, `_initialize` or else `_start`,
+// within the engine's bound. The error is a *Fault if it is the guest's.
+func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, error) {
+	if !p.retain() {
+		return nil, ErrClosed
+	}
+	i := &Instance{
+		program:  p,
+		call:     Call{Guest: config.Guest, Log: config.Log, budget: newBudget()},
+		memory:   memory{limit: uint64(config.MemoryBytes), held: config.Held},
+		callTime: config.CallTime,
+	}
+	if err := i.start(ctx); err != nil {
+		_ = i.Close(ctx) // it says nothing that err does not
+		return nil, err
+	}
+	return i, nil
+}
+
+func (i *Instance) start(ctx context.Context) error {
+	// The values go to wazero while it makes the instance; the guest's own
+	// start section runs in there.
+	i.call.values = experimental.WithMemoryAllocator(ctx, &i.memory)
+	i.call.budget.begin(i.program.engine.options.StartTimeout)
+	module, err := i.program.runtime.InstantiateModule(&i.call, i.program.compiled, i.moduleConfig())
+	i.call.values = nil
+	if err == nil {
+		i.module = module
+		err = i.initialize()
+	}
+	if !i.call.budget.end() || err != nil {
+		i.spent = true
+		return i.startFault(err)
+	}
+	return nil
+}
+
+// initialize runs the function that a reactor exports, or else the one of a
+// command, which may leave the instance usable if it does not exit.
+func (i *Instance) initialize() error {
+	for _, name := range []string{"_initialize", "_start"} {
+		if f := i.module.ExportedFunction(name); f != nil {
+			return f.CallWithStack(&i.call, nil)
+		}
+	}
+	return nil
+}
+
+func (i *Instance) startFault(err error) error {
+	if err == nil {
+		err = ErrTime
+	}
+	fault := i.fault(err)
+	if fault.Kind == Exited {
+		fault.Err = fmt.Errorf("%w while it started: build it as a reactor (Go: -buildmode=c-shared), not as a command", fault.Err)
+	}
+	return fault
+}
+
+func (i *Instance) moduleConfig() wazero.ModuleConfig {
+	i.printed[0] = &lineWriter{call: &i.call, level: slog.LevelInfo, stream: "stdout"}
+	i.printed[1] = &lineWriter{call: &i.call, level: slog.LevelWarn, stream: "stderr"}
+	return wazero.NewModuleConfig().
+		WithName("").
+		WithStartFunctions().
+		WithRandSource(rand.Reader).
+		WithSysWalltime().
+		WithSysNanotime().
+		WithNanosleep(i.sleep).
+		WithOsyield(runtime.Gosched).
+		WithStdout(i.printed[0]).
+		WithStderr(i.printed[1])
+}
+
+// sleep is the guest's own time, so its clock goes on and cuts it short.
+func (i *Instance) sleep(ns int64) {
+	timer := time.NewTimer(time.Duration(ns))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.call.budget.done:
+	}
+}
+
+// Function returns an exported function for use with Invoke, nil if there is
+// none. It is costly: keep what it returns.
+func (i *Instance) Function(name string) api.Function { return i.module.ExportedFunction(name) }
+
+// Memory returns the instance's linear memory.
+func (i *Instance) Memory() api.Memory { return i.module.Memory() }
+
+// Call returns the context that host functions get.
+func (i *Instance) Call() *Call { return &i.call }
+
+// Invoke calls a function with parameters and results on stack, within the time
+// of one call. The error is a *Fault, after which the instance is spent.
+func (i *Instance) Invoke(f api.Function, stack []uint64) error {
+	i.call.budget.begin(i.callTime)
+	err := f.CallWithStack(&i.call, stack)
+	if !i.call.budget.end() {
+		i.spent = true // by a hair: the call may have ended well
+	}
+	if err != nil {
+		i.spent = true
+		return i.fault(err)
+	}
+	return nil
+}
+
+// Spent reports whether the instance must not be used again.
+func (i *Instance) Spent() bool { return i.spent }
+
+// Close ends the instance.
+func (i *Instance) Close(ctx context.Context) error {
+	var err error
+	if i.module != nil {
+		err = i.module.Close(ctx)
+	}
+	i.call.budget.end()
+	for _, w := range i.printed {
+		if w != nil {
+			w.flush()
+		}
+	}
+	if released := i.program.release(ctx); err == nil {
+		err = released
+	}
+	return err
+}
