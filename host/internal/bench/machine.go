@@ -3,6 +3,7 @@ package main
 import (
 	"io/fs"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,13 @@ type machine struct {
 	Cores  int    `json:"cores"`
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
+
+	// LoadAverage is over the minute before the run: above zero, something else used the cores too.
+	LoadAverage float64 `json:"load_average_before"`
 }
+
+// busyLoad is the load average from which a run's figures are not to be trusted: half a core is taken.
+const busyLoad = 0.5
 
 func (m machine) String() string {
 	return strings.Join([]string{m.CPU, plural(m.Cores, "core"), "Linux " + m.Kernel, m.Go}, ", ")
@@ -27,6 +34,10 @@ func readMachine(proc fs.FS) machine {
 		if model := cpuModel(string(text)); model != "" {
 			m.CPU = model
 		}
+	}
+	if text, err := fs.ReadFile(proc, "loadavg"); err == nil {
+		first, _, _ := strings.Cut(string(text), " ")
+		m.LoadAverage, _ = strconv.ParseFloat(first, 64) // 0, as without the file, when it is no number
 	}
 	return m
 }

@@ -45,11 +45,14 @@ func writeReports(dir string, r *result, out io.Writer) error {
 func renderTable(r *result) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What a request costs\n\n")
-	fmt.Fprintf(&b, "%s. Medians over %s of %gs, on %s, one target at a time; load generator\n",
+	fmt.Fprintf(&b, "%s.\nMedians over %s of %gs, on %s, one target at a time; load generator\n",
 		r.Machine, plural(r.Rounds, "round"), r.Seconds, plural(r.Connections, "connection"))
 	fmt.Fprintf(&b, "(%s, one thread), proxy and origin (%s) share the cores.\n", r.Load, r.Origin)
 	fmt.Fprintf(&b, "CPU is utime+stime of the proxy's whole process tree per request, with least and most over the rounds;\n")
 	fmt.Fprintf(&b, "memory is what that tree has resident after the load.\n\n![CPU time per request](%s)\n", chartFile)
+	if load := r.Machine.LoadAverage; load > busyLoad {
+		fmt.Fprintf(&b, "\nThe machine was busy with other work (load average %.1f before the run): figures scatter.\n", load)
+	}
 	for _, scenario := range r.Scenarios {
 		fmt.Fprintf(&b, "\n## %s\n\n", scenarioTitle(scenario))
 		fmt.Fprintf(&b, "| target | job | CPU us/request | of %s | requests/s | p50 ms | p99 ms | memory MiB | errors |\n", baseline)

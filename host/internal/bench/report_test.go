@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // scenario, one missing, one excluded with an awkward reason, and errors.
 func exampleResult() *result {
 	r := &result{
-		Machine: machine{CPU: "Example <CPU> & more", Cores: 2, Kernel: "6.1", Go: "go1.26"},
+		Machine: machine{CPU: "Example <CPU> & more", Cores: 2, Kernel: "6.1", Go: "go1.26", LoadAverage: 1.25},
 		Rounds:  2, Seconds: 3, Connections: 64, Origin: "nginx/1.0, one worker", Load: "wrk 4",
 		Scenarios: []string{"1KiB", denyScenario},
 		Targets: []targetInfo{

@@ -86,8 +86,11 @@ func (s *session) measureAll(ctx context.Context) (*result, error) {
 	defer s.origin.stop()
 
 	s.begin()
-	fmt.Fprintf(s.out, "origin: %s; load: %s; %d rounds of %v on %d connections\n",
-		s.origin.version, s.tools.wrk.version, s.rounds, s.duration, s.connections)
+	fmt.Fprintf(s.out, "origin: %s; load: %s; %s of %v on %s\n",
+		s.origin.version, s.tools.wrk.version, plural(s.rounds, "round"), s.duration, plural(s.connections, "connection"))
+	if load := s.result.Machine.LoadAverage; load > busyLoad {
+		fmt.Fprintf(s.out, "the machine is busy with other work (load average %.1f): figures will scatter\n", load)
+	}
 	for round := 1; round <= s.rounds; round++ {
 		order := slices.Clone(s.runnable())
 		if round%2 == 0 {
