@@ -9,7 +9,7 @@ import "net/netip"
 
 // Manifest is one proxy.toml.
 type Manifest struct {
-	Version   int                 `toml:"version"` // of this format: 1
+	Version   int                 `toml:"version" required:"true" min:"1" max:"1"` // of this format: 1
 	Host      Host                `toml:"host"`
 	Telemetry Telemetry           `toml:"telemetry"`
 	Listeners []Listener          `toml:"listener"`
@@ -18,38 +18,51 @@ type Manifest struct {
 	Edge      Tier                `toml:"edge"`
 	Service   Tier                `toml:"service"`
 	Split     *Split              `toml:"split"`
+
+	source   *Source
+	warnings Problems
 }
 
 // Host is what concerns the process as a whole.
 type Host struct {
-	Admin      string `toml:"admin"`       // "127.0.0.1:9901" (default), "unix:/path" or "" for none
-	AdminToken Secret `toml:"admin_token"` // required if Admin is not on loopback or a unix socket
-	Data       string `toml:"data"`        // data directory; default ".ergo", relative to the manifest
-	Log        Log    `toml:"log"`
+	// Admin is where the admin API listens: "127.0.0.1:9901" (default),
+	// "unix:/path" or "" for none.
+	Admin string `toml:"admin" default:"127.0.0.1:9901"`
+	// AdminToken is required if Admin is not on loopback or a unix socket.
+	AdminToken Secret `toml:"admin_token"`
+	// Data is the data directory; default ".ergo", relative to the manifest.
+	Data string `toml:"data" default:".ergo" form:"path"`
+	Log  Log    `toml:"log"`
 
 	// Watch swaps when the manifest or a policy's files change. Default true.
-	Watch           bool     `toml:"watch"`
-	KeepGenerations int      `toml:"keep_generations"` // for rollback; default 5, 0 to 100
-	DrainTimeout    Duration `toml:"drain_timeout"`    // an old generation's exchanges are ended after it; default 10m
-	ShutdownTimeout Duration `toml:"shutdown_timeout"` // default 30s
+	Watch bool `toml:"watch" default:"true"`
+	// KeepGenerations is how many old ones stay for rollback; default 5, 0 to 100.
+	KeepGenerations int `toml:"keep_generations" default:"5" min:"0" max:"100"`
+	// DrainTimeout ends the exchanges of an old generation; default 10m.
+	DrainTimeout    Duration `toml:"drain_timeout" default:"10m"`
+	ShutdownTimeout Duration `toml:"shutdown_timeout" default:"30s"` // default 30s
 
 	// TrustedProxies are the networks whose Forwarded, X-Forwarded-* and
 	// request-id fields are believed. Default none.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies"`
 	// Forwarded says what upstreams are told of the client: "x-forwarded"
 	// (default), "forwarded" (RFC 7239), "both" or "none".
-	Forwarded string `toml:"forwarded"`
-	Via       string `toml:"via"`        // pseudonym in Via (RFC 9110, 7.6.3); default "ergo"; "" adds none
-	RequestID string `toml:"request_id"` // field that carries the request id; default "x-request-id"
+	Forwarded string `toml:"forwarded" default:"x-forwarded" enum:"x-forwarded forwarded both none"`
+	// Via is the pseudonym in Via (RFC 9110, 7.6.3); default "ergo"; "" adds none.
+	Via string `toml:"via" default:"ergo"`
+	// RequestID is the field that carries the request id; default "x-request-id".
+	RequestID string `toml:"request_id" default:"x-request-id"`
 
-	MaxConnections int `toml:"max_connections"` // over all listeners; default 20000
+	MaxConnections int `toml:"max_connections" default:"20000" min:"1"` // over all listeners; default 20000
 }
 
 // Log is the host's own log and the access log.
 type Log struct {
-	Level  string `toml:"level"`  // "debug", "info" (default), "warn", "error"
-	Format string `toml:"format"` // "auto" (default: text on a terminal, else JSON), "text", "json"
-	Access bool   `toml:"access"` // a line for each exchange; default true
+	// Level is the least that is logged: "debug", "info" (default), "warn", "error".
+	Level string `toml:"level" default:"info" enum:"debug info warn error"`
+	// Format is "auto" (default: text on a terminal, else JSON), "text" or "json".
+	Format string `toml:"format" default:"auto" enum:"auto text json"`
+	Access bool   `toml:"access" default:"true"` // a line for each exchange; default true
 }
 
 // Telemetry is where traces and metrics go.
@@ -60,18 +73,18 @@ type Telemetry struct {
 	OTLPHeaders map[string]Secret `toml:"otlp_headers"`
 	// Sample is the share of exchanges without a sampled parent that are traced,
 	// 0 (default) to 1.
-	Sample      float64  `toml:"sample"`
-	ServiceName string   `toml:"service_name"` // default "ergo"
-	Interval    Duration `toml:"interval"`     // between metric exports; default 15s
+	Sample      float64  `toml:"sample" default:"0" min:"0" max:"1"`
+	ServiceName string   `toml:"service_name" default:"ergo"`     // default "ergo"
+	Interval    Duration `toml:"interval" default:"15s" min:"1s"` // between metric exports; default 15s
 	// Prometheus serves /metrics on the admin address. Default true.
-	Prometheus bool `toml:"prometheus"`
+	Prometheus bool `toml:"prometheus" default:"true"`
 }
 
 // Listener is one address that clients connect to.
 type Listener struct {
-	Name    string `toml:"name"`    // default: the address
-	Address string `toml:"address"` // "host:port"; port 0 picks a free one
-	TLS     *TLS   `toml:"tls"`     // nil: HTTP/1.1 and h2c; else HTTP/1.1 and HTTP/2 by ALPN
+	Name    string `toml:"name"`                    // default: the address
+	Address string `toml:"address" required:"true"` // "host:port"; port 0 picks a free one
+	TLS     *TLS   `toml:"tls"`                     // nil: HTTP/1.1 and h2c; else HTTP/1.1 and HTTP/2 by ALPN
 	// Link makes it the service tier's door for edge hosts: it needs TLS with
 	// client_auth "required", and only [service] answers on it.
 	Link   bool         `toml:"link"`
@@ -80,28 +93,37 @@ type Listener struct {
 
 // ListenLimits bound what a stranger can make a listener hold.
 type ListenLimits struct {
-	Connections   int      `toml:"connections"`    // default 10000
-	Streams       int      `toml:"streams"`        // HTTP/2 streams of one connection; default 250
-	HeaderBytes   Size     `toml:"header_bytes"`   // default 64KiB; 431 above
-	HeaderCount   int      `toml:"header_count"`   // fields; default 128; 431 above
-	HeaderTimeout Duration `toml:"header_timeout"` // whole request head; default 10s
-	BodyTimeout   Duration `toml:"body_timeout"`   // longest silence while a body is read or written; default 60s
-	IdleTimeout   Duration `toml:"idle_timeout"`   // between exchanges of a connection; default 120s
+	Connections int `toml:"connections" default:"10000" min:"1"` // default 10000
+	// Streams of one HTTP/2 connection; default 250.
+	Streams     int  `toml:"streams" default:"250" min:"1" max:"65535"`
+	HeaderBytes Size `toml:"header_bytes" default:"64KiB" min:"1KiB" max:"16MiB"` // default 64KiB; 431 above
+	// HeaderCount is the number of fields; default 128; 431 above.
+	HeaderCount int `toml:"header_count" default:"128" min:"1"`
+	// HeaderTimeout is for the whole request head; default 10s.
+	HeaderTimeout Duration `toml:"header_timeout" default:"10s" min:"1ms"`
+	// BodyTimeout is the longest silence while a body is read or written; default 60s.
+	BodyTimeout Duration `toml:"body_timeout" default:"60s" min:"1ms"`
+	// IdleTimeout is between exchanges of a connection; default 120s.
+	IdleTimeout Duration `toml:"idle_timeout" default:"120s" min:"1ms"`
 }
 
 // TLS is what a listener needs for TLS. Files are read again when they change.
 type TLS struct {
-	Certificates []Certificate `toml:"certificates"` // the first is served when SNI fits none
-	MinVersion   string        `toml:"min_version"`  // "1.2" (default) or "1.3"
-	ClientAuth   string        `toml:"client_auth"`  // "none" (default), "optional", "required"
-	ClientCA     string        `toml:"client_ca"`    // PEM file; needed unless ClientAuth is "none"
+	// Certificates by SNI; the first is served when SNI fits none.
+	Certificates []Certificate `toml:"certificates" required:"true"`
+	// MinVersion is "1.2" (default) or "1.3".
+	MinVersion string `toml:"min_version" default:"1.2" enum:"1.2 1.3"`
+	// ClientAuth is "none" (default), "optional" or "required".
+	ClientAuth string `toml:"client_auth" default:"none" enum:"none optional required"`
+	// ClientCA is a PEM file; needed unless ClientAuth is "none".
+	ClientCA string `toml:"client_ca" form:"path"`
 }
 
 // Certificate is a PEM certificate chain and its key. Paths are relative to the
 // manifest.
 type Certificate struct {
-	Cert string `toml:"cert"`
-	Key  string `toml:"key"`
+	Cert string `toml:"cert" required:"true" form:"path"`
+	Key  string `toml:"key" required:"true" form:"path"`
 }
 
 // Upstream is a named pool of endpoints.
@@ -110,43 +132,50 @@ type Upstream struct {
 	Discovery *Discovery `toml:"discovery"`
 	// Protocol to endpoints: "auto" (default: HTTP/2 by ALPN on https, HTTP/1.1 on
 	// http), "h1", "h2" (on http: with prior knowledge).
-	Protocol string `toml:"protocol"`
+	Protocol string `toml:"protocol" default:"auto" enum:"auto h1 h2"`
 	// Balance is "least-request" (default: two random choices), "round-robin",
 	// "weighted", "maglev" or "random".
-	Balance string `toml:"balance"`
+	Balance string `toml:"balance" default:"least-request" enum:"least-request round-robin weighted maglev random"`
 	// Hash is the key of "maglev" when no policy set one: "client-ip" (default),
 	// "header:NAME", "cookie:NAME", "path".
-	Hash        string          `toml:"hash"`
-	TLS         *UpstreamTLS    `toml:"tls"`
-	Host        string          `toml:"host"` // "client" (default: pass on the request's authority), "endpoint", or a fixed authority
+	Hash string       `toml:"hash" default:"client-ip"`
+	TLS  *UpstreamTLS `toml:"tls"`
+	// Host that endpoints are asked for: "client" (default: pass on the request's
+	// authority), "endpoint", or a fixed authority.
+	Host        string          `toml:"host" default:"client"`
 	Health      *Health         `toml:"health"`
 	Outlier     Outlier         `toml:"outlier"`
 	Breaker     UpstreamBreaker `toml:"breaker"`
 	Retry       Retry           `toml:"retry"`
 	Connections Connections     `toml:"connections"`
-	SlowStart   Duration        `toml:"slow_start"`  // ramp of a new or recovered endpoint; default 0, none
-	Timeout     Duration        `toml:"timeout"`     // until the response's head, all tries together; default 30s
-	TryTimeout  Duration        `toml:"try_timeout"` // until the response's head, one try; default 0, only Timeout
+	// SlowStart is the ramp of a new or recovered endpoint; default 0, none.
+	SlowStart Duration `toml:"slow_start" default:"0s"`
+	// Timeout is until the response's head, all tries together; default 30s.
+	Timeout Duration `toml:"timeout" default:"30s" min:"1ms"`
+	// TryTimeout is until the response's head, one try; default 0, only Timeout.
+	TryTimeout Duration `toml:"try_timeout" default:"0s"`
 }
 
 // Endpoint is one address of an upstream. In TOML it is a URL string or a table.
 type Endpoint struct {
-	URL    string `toml:"url"`    // "http://host:port", "https://...", "ergo:echo"
-	Weight int    `toml:"weight"` // 1 (default) to 1000
+	URL    string `toml:"url" required:"true"`                   // "http://host:port", "https://...", "ergo:echo"
+	Weight int    `toml:"weight" default:"1" min:"1" max:"1000"` // 1 (default) to 1000
 }
 
 // Discovery finds endpoints at run time: exactly one of DNS and File.
 type Discovery struct {
-	DNS      string   `toml:"dns"`      // "http://name:port": one endpoint for each address of name
-	File     string   `toml:"file"`     // a TOML file: endpoints = [...]; read again when it changes
-	Interval Duration `toml:"interval"` // between DNS look-ups; default 10s
+	// DNS is "http://name:port": one endpoint for each address of name.
+	DNS string `toml:"dns"`
+	// File is a TOML file: endpoints = [...]; read again when it changes.
+	File     string   `toml:"file" form:"path"`
+	Interval Duration `toml:"interval" default:"10s" min:"100ms"` // between DNS look-ups; default 10s
 }
 
 // UpstreamTLS is how https endpoints are verified and what they are shown.
 type UpstreamTLS struct {
-	CA         string `toml:"ca"`   // PEM file; default: the system's roots
-	Cert       string `toml:"cert"` // client certificate for mutual TLS
-	Key        string `toml:"key"`
+	CA         string `toml:"ca" form:"path"`   // PEM file; default: the system's roots
+	Cert       string `toml:"cert" form:"path"` // client certificate for mutual TLS
+	Key        string `toml:"key" form:"path"`
 	ServerName string `toml:"server_name"` // default: the endpoint's host
 	// Insecure accepts any certificate. For tests.
 	Insecure bool `toml:"insecure"`
@@ -154,53 +183,65 @@ type UpstreamTLS struct {
 
 // Health is an active probe of each endpoint.
 type Health struct {
-	Kind      string   `toml:"kind"`      // "http" (default), "grpc", "tcp"
-	Path      string   `toml:"path"`      // http: default "/"
-	Service   string   `toml:"service"`   // grpc: the service asked for; default "", the whole server
-	Status    []int    `toml:"status"`    // http: statuses that are healthy; default 200 to 399
-	Interval  Duration `toml:"interval"`  // default 5s, with 10 % jitter
-	Timeout   Duration `toml:"timeout"`   // default 2s
-	Healthy   int      `toml:"healthy"`   // successes to come back; default 2
-	Unhealthy int      `toml:"unhealthy"` // failures to be taken out; default 3
+	Kind string `toml:"kind" default:"http" enum:"http grpc tcp"` // "http" (default), "grpc", "tcp"
+	Path string `toml:"path" default:"/"`                         // http: default "/"
+	// grpc: the service asked for; default "", the whole server.
+	Service string `toml:"service"`
+	// Status lists, for http, the answers that are healthy; empty (default): 200 to 399.
+	Status    []int    `toml:"status"`
+	Interval  Duration `toml:"interval" default:"5s" min:"10ms"` // default 5s, with 10 % jitter
+	Timeout   Duration `toml:"timeout" default:"2s" min:"1ms"`   // default 2s
+	Healthy   int      `toml:"healthy" default:"2" min:"1"`      // successes to come back; default 2
+	Unhealthy int      `toml:"unhealthy" default:"3" min:"1"`    // failures to be taken out; default 3
 }
 
 // Outlier ejects an endpoint by how its exchanges end (passive health).
 type Outlier struct {
-	Failures   int      `toml:"failures"`    // consecutive; default 5, 0 turns it off
-	Ejection   Duration `toml:"ejection"`    // first ejection, doubled each time up to 10 times; default 10s
-	MaxEjected int      `toml:"max_ejected"` // percent of endpoints; default 50
-	Status5xx  bool     `toml:"status_5xx"`  // count 502, 503 and 504 answers too; default true
+	Failures int `toml:"failures" default:"5" min:"0"` // consecutive; default 5, 0 turns it off
+	// Ejection is the first one, doubled each time up to 10 times; default 10s.
+	Ejection   Duration `toml:"ejection" default:"10s" min:"1ms"`
+	MaxEjected int      `toml:"max_ejected" default:"50" min:"0" max:"100"` // percent of endpoints; default 50
+	// Status5xx counts 502, 503 and 504 answers too; default true.
+	Status5xx bool `toml:"status_5xx" default:"true"`
 }
 
 // UpstreamBreaker opens when an upstream as a whole fails or is full.
 type UpstreamBreaker struct {
-	MaxRequests int      `toml:"max_requests"` // in flight over all endpoints; default 4096
-	MaxPending  int      `toml:"max_pending"`  // waiting for a connection; default 1024
-	FailureRate int      `toml:"failure_rate"` // percent in Window that opens it; default 0, off
-	MinRequests int      `toml:"min_requests"` // in Window before FailureRate counts; default 20
-	Window      Duration `toml:"window"`       // default 10s
-	Open        Duration `toml:"open"`         // before a half-open probe; default 5s
+	// MaxRequests in flight over all endpoints; default 4096.
+	MaxRequests int `toml:"max_requests" default:"4096" min:"1"`
+	MaxPending  int `toml:"max_pending" default:"1024" min:"0"` // waiting for a connection; default 1024
+	// FailureRate is the percent in Window that opens it; default 0, off.
+	FailureRate int `toml:"failure_rate" default:"0" min:"0" max:"100"`
+	// MinRequests in Window before FailureRate counts; default 20.
+	MinRequests int      `toml:"min_requests" default:"20" min:"1"`
+	Window      Duration `toml:"window" default:"10s" min:"100ms"` // default 10s
+	Open        Duration `toml:"open" default:"5s" min:"1ms"`      // before a half-open probe; default 5s
 }
 
 // Retry says when a failed try is followed by another one, on another endpoint
 // if there is one. Only idempotent methods, or requests of which nothing was
 // sent, are tried again, and never after a byte of the response.
 type Retry struct {
-	Attempts   int      `toml:"attempts"`    // further tries; default 2, 0 to 10
-	Status     []int    `toml:"status"`      // answers that count as failed; default [] (none)
-	Backoff    Duration `toml:"backoff"`     // first pause, doubled, with full jitter; default 10ms
-	Budget     int      `toml:"budget"`      // retries in percent of requests over 10 s; default 20
-	MinRetries int      `toml:"min_retries"` // retries per second that are always allowed; default 3
-	Body       Size     `toml:"body"`        // request bodies up to this are kept for replay; default 64KiB
+	Attempts int `toml:"attempts" default:"2" min:"0" max:"10"` // further tries; default 2, 0 to 10
+	// Status lists answers that count as failed; empty (default): none.
+	Status []int `toml:"status"`
+	// Backoff is the first pause, doubled, with full jitter; default 10ms.
+	Backoff Duration `toml:"backoff" default:"10ms"`
+	// Budget is retries in percent of requests over 10 s; default 20.
+	Budget int `toml:"budget" default:"20" min:"0" max:"100"`
+	// MinRetries per second are always allowed; default 3.
+	MinRetries int `toml:"min_retries" default:"3" min:"0"`
+	// Body is the size up to which request bodies are kept for replay; default 64KiB.
+	Body Size `toml:"body" default:"64KiB" max:"1GiB"`
 }
 
 // Connections bound the pool of one endpoint.
 type Connections struct {
-	Max            int      `toml:"max"`             // default 1024
-	Idle           int      `toml:"idle"`            // kept open; default 256
-	IdleTimeout    Duration `toml:"idle_timeout"`    // default 60s
-	ConnectTimeout Duration `toml:"connect_timeout"` // default 2s
-	MaxAge         Duration `toml:"max_age"`         // default 0, no bound
+	Max            int      `toml:"max" default:"1024" min:"1"`             // default 1024
+	Idle           int      `toml:"idle" default:"256" min:"0"`             // kept open; default 256
+	IdleTimeout    Duration `toml:"idle_timeout" default:"60s" min:"1ms"`   // default 60s
+	ConnectTimeout Duration `toml:"connect_timeout" default:"2s" min:"1ms"` // default 2s
+	MaxAge         Duration `toml:"max_age" default:"0s"`                   // default 0, no bound
 }
 
 // Policy names an artifact and what it may do. A use of it in a stage adds the
@@ -208,7 +249,7 @@ type Connections struct {
 type Policy struct {
 	// Source is a folder with a policy.toml, or a .wasm file; relative to the
 	// manifest.
-	Source string   `toml:"source"`
+	Source string   `toml:"source" required:"true"`
 	Digest string   `toml:"digest"` // "sha256:<hex>" that the module must have; empty: any
 	Grants []string `toml:"grants"` // capability modules it may import; default none
 	Limits Limits   `toml:"limits"`
@@ -216,61 +257,74 @@ type Policy struct {
 
 // Limits bound what a policy may spend.
 type Limits struct {
-	Memory       Size     `toml:"memory"`        // of one instance; default 64MiB
-	Time         Duration `toml:"time"`          // of one call, waits for the host not counted; default 100ms
-	Instances    int      `toml:"instances"`     // default 256
-	Wait         Duration `toml:"wait"`          // for a free instance; default 1s
-	RequestBody  Size     `toml:"request_body"`  // that the policy may hold in memory; default 1MiB
-	ResponseBody Size     `toml:"response_body"` // default 1MiB
-	LogLines     int      `toml:"log_lines"`     // per second; default 100
+	Memory Size `toml:"memory" default:"64MiB" min:"64KiB" max:"4GiB"` // of one instance; default 64MiB
+	// Time of one call, waits for the host not counted; default 100ms.
+	Time      Duration `toml:"time" default:"100ms" min:"1ms"`
+	Instances int      `toml:"instances" default:"256" min:"1"` // default 256
+	Wait      Duration `toml:"wait" default:"1s"`               // for a free instance; default 1s
+	// RequestBody is what the policy may hold in memory of it; default 1MiB.
+	RequestBody  Size `toml:"request_body" default:"1MiB" max:"1GiB"`
+	ResponseBody Size `toml:"response_body" default:"1MiB" max:"1GiB"` // default 1MiB
+	LogLines     int  `toml:"log_lines" default:"100" min:"0"`         // per second; default 100
 }
 
 // Tier is [edge] or [service].
 type Tier struct {
-	MaxInFlight  int         `toml:"max_in_flight"` // default 4096
-	Queue        int         `toml:"queue"`         // that may wait for a place; default 1024
-	QueueTimeout Duration    `toml:"queue_timeout"` // default 1s
-	Timeout      Duration    `toml:"timeout"`       // until the response's head; default 60s
-	Upstream     string      `toml:"upstream"`      // where an exchange goes if no policy chose; [service] only
-	Breaker      TierBreaker `toml:"breaker"`
-	Stages       []Stage     `toml:"stage"`
+	MaxInFlight  int      `toml:"max_in_flight" default:"4096" min:"1"` // default 4096
+	Queue        int      `toml:"queue" default:"1024" min:"0"`         // that may wait for a place; default 1024
+	QueueTimeout Duration `toml:"queue_timeout" default:"1s"`           // default 1s
+	Timeout      Duration `toml:"timeout" default:"60s" min:"1ms"`      // until the response's head; default 60s
+	// Upstream is where an exchange goes if no policy chose; [service] only.
+	Upstream string      `toml:"upstream"`
+	Breaker  TierBreaker `toml:"breaker"`
+	Stages   []Stage     `toml:"stage"`
 }
 
 // TierBreaker opens when the tier fails too often and sheds with 503 while it is open.
 type TierBreaker struct {
-	FailureRate int      `toml:"failure_rate"` // percent; default 0, off
-	MinRequests int      `toml:"min_requests"` // default 20
-	Window      Duration `toml:"window"`       // default 10s
-	Open        Duration `toml:"open"`         // default 5s
+	FailureRate int      `toml:"failure_rate" default:"0" min:"0" max:"100"` // percent; default 0, off
+	MinRequests int      `toml:"min_requests" default:"20" min:"1"`          // default 20
+	Window      Duration `toml:"window" default:"10s" min:"100ms"`           // default 10s
+	Open        Duration `toml:"open" default:"5s" min:"1ms"`                // default 5s
 }
 
 // Stage is a named, ordered group of policies.
 type Stage struct {
-	Name    string   `toml:"name"`
-	When    *When    `toml:"when"`     // nil: always
-	Combine string   `toml:"combine"`  // "all" (default) or "any": the first policy that lets pass is enough
+	Name string `toml:"name" required:"true"`
+	When *When  `toml:"when"` // nil: always
+	// Combine is "all" (default) or "any": the first policy that lets pass is enough.
+	Combine string   `toml:"combine" default:"all" enum:"all any"`
 	OnError *OnError `toml:"on_error"` // default: deny
-	Timeout Duration `toml:"timeout"`  // the stage's request phases together; default 0, the tier's
+	// Timeout of the stage's request phases together; default 0, the tier's.
+	Timeout Duration `toml:"timeout" default:"0s"`
 	// MaxRequestBody answers 413 above it; default 0, no bound.
-	MaxRequestBody Size  `toml:"max_request_body"`
-	Uses           []Use `toml:"use"`
+	MaxRequestBody Size  `toml:"max_request_body" default:"0B"`
+	Uses           []Use `toml:"use" required:"true"`
 }
 
 // Use is a policy with one configuration, in its place in a stage.
 type Use struct {
-	Policy  string         `toml:"policy"`
-	Config  map[string]any `toml:"config"`   // checked against the policy's schema; env: and file: strings are resolved
+	Policy string `toml:"policy" required:"true"`
+	// Config is checked against the policy's schema. It is as written: strings
+	// "env:NAME" and "file:path" are resolved in ResolvedConfig only.
+	Config  map[string]any `toml:"config"`
 	OnError *OnError       `toml:"on_error"` // default: the stage's; for a policy of family auth: deny
+
+	resolved *resolvedConfig
 }
 
 // When is a condition on a request. Fields are joined by and, the values of one
-// field by or. In TOML each list may be a single string.
+// field by or; header fields, which have a value each, by and. In TOML each list
+// may be a single string.
 type When struct {
-	Host   []string       `toml:"host"` // "example.com", "*.example.com"; without port or case
-	Path   []string       `toml:"path"` // exact, or "*" for any run of characters at the end: "/api/*"
-	Method []string       `toml:"method"`
-	Header []HeaderMatch  `toml:"header"` // in TOML a table: name = "value", true (present) or false (absent)
-	Client []netip.Prefix `toml:"client"` // networks of Exchange.ClientIP
+	Host []string `toml:"host" form:"one-or-list"` // "example.com", "*.example.com"; without port or case
+	// Path is exact, or ends with "*" for any run of characters: "/api/*".
+	Path   []string `toml:"path" form:"one-or-list"`
+	Method []string `toml:"method" form:"one-or-list"`
+	// Header fields, all of which must match. In TOML a table: name = "value",
+	// true (present) or false (absent).
+	Header []HeaderMatch  `toml:"header"`
+	Client []netip.Prefix `toml:"client" form:"one-or-list"` // networks of Exchange.ClientIP
 	Not    *When          `toml:"not"`
 }
 
@@ -299,7 +353,7 @@ type OnError struct {
 type Split struct {
 	// Hosts is the upstream of service hosts; it must be https with a client
 	// certificate, and is spoken to over HTTP/2.
-	Hosts string `toml:"hosts"`
+	Hosts string `toml:"hosts" required:"true"`
 	// RetryAfter is told to clients when no service host is reachable; default 5s.
-	RetryAfter Duration `toml:"retry_after"`
+	RetryAfter Duration `toml:"retry_after" default:"5s" min:"1s"`
 }

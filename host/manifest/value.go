@@ -1,8 +1,8 @@
 package manifest
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -63,31 +63,33 @@ func (s Size) MarshalText() ([]byte, error) {
 	return []byte("0B"), nil
 }
 
-// Secret is a string that is never printed, logged or served. In TOML it is
-// literal, or a reference: "env:NAME" or "file:path".
-type Secret struct{ value string }
+// Secret is a string that is never printed, logged or served, whatever the verb
+// or encoder. In TOML it is literal, or a reference: "env:NAME" or "file:path".
+// The zero value is no secret.
+type Secret struct{ value, reference string }
 
 // NewSecret wraps a value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{value: value} }
 
 // Reveal returns the secret itself.
 func (s Secret) Reveal() string { return s.value }
 
 const redacted = "(secret)"
 
-// String says only that there is a secret.
+// String is the reference that the secret came from, or says only that there is
+// a secret.
 func (s Secret) String() string {
-	if s.value == "" {
-		return ""
+	if s.reference == "" && s.value != "" {
+		return redacted
 	}
-	return redacted
+	return s.reference
 }
 
-// GoString keeps the secret out of %#v.
-func (s Secret) GoString() string { return s.String() }
+// Format keeps the secret out of every verb of fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue keeps the secret out of logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalJSON keeps the secret out of what is served.
-func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+// MarshalText keeps the secret out of what is served.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

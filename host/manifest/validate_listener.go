@@ -1,0 +1,121 @@
+package manifest
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+func (v *validator) listeners() {
+	if len(v.m.Listeners) == 0 {
+		v.problem("listener", "there is none", `add [[listener]] with address = "127.0.0.1:8080"`)
+	}
+	names := make(map[string]bool)
+	for i := range v.m.Listeners {
+		l := &v.m.Listeners[i]
+		path := elementPath("listener", i)
+		if _, ok := v.hostPort(keyPath(path, "address"), l.Address); ok {
+			v.overlap(path, i)
+		}
+		if names[l.Name] {
+			v.problem(keyPath(path, "name"), fmt.Sprintf("%q names another listener too", l.Name), "give each listener a name of its own")
+		}
+		names[l.Name] = true
+		if l.TLS != nil {
+			v.listenerTLS(keyPath(path, "tls"), l.TLS)
+		}
+		if l.Link && (l.TLS == nil || l.TLS.ClientAuth != "required") && !v.failed[keyPath(path, "tls.client_auth")] {
+			v.problem(keyPath(path, "link"), "is open to clients without a certificate", `add tls with client_auth = "required" and client_ca`)
+		}
+	}
+}
+
+// overlap reports an address that an earlier listener or the admin API has.
+func (v *validator) overlap(path string, i int) {
+	address := v.m.Listeners[i].Address
+	if sameSocket(address, v.m.Host.Admin) {
+		v.problem(keyPath(path, "address"), address+" is the admin address too", "choose another port, here or for host.admin")
+	}
+	for j := range i {
+		if sameSocket(address, v.m.Listeners[j].Address) {
+			v.problem(keyPath(path, "address"), fmt.Sprintf("%s overlaps %s of listener[%d]", address, v.m.Listeners[j].Address, j), "choose another port or address")
+		}
+	}
+}
+
+// sameSocket reports whether two addresses cannot be listened on together: the
+// same port, not 0, on the same host or on all hosts.
+func sameSocket(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errors.Join(errA, errB) != nil || portA != portB || portA == "0" {
+		return false
+	}
+	if hostA == hostB || hostA == "" || hostB == "" {
+		return true
+	}
+	ipA, errA := netip.ParseAddr(hostA)
+	ipB, errB := netip.ParseAddr(hostB)
+	if errors.Join(errA, errB) != nil {
+		return false // which addresses a name has is known when it is listened on
+	}
+	if ipA.Unmap() == ipB.Unmap() {
+		return true
+	}
+	everywhere := func(wild, other netip.Addr) bool {
+		return wild.IsUnspecified() && (wild.Is6() || other.Is4())
+	}
+	return everywhere(ipA, ipB) || everywhere(ipB, ipA)
+}
+
+func (v *validator) listenerTLS(path string, t *TLS) {
+	for i, c := range t.Certificates {
+		v.keyPair(elementPath(keyPath(path, "certificates"), i), c.Cert, c.Key)
+	}
+	at := keyPath(path, "client_ca")
+	switch {
+	case t.ClientAuth == "none" && t.ClientCA != "" && !v.failed[keyPath(path, "client_auth")]:
+		v.problem(at, "has no effect: no client is asked for a certificate", `add client_auth = "required" or "optional"`)
+	case t.ClientAuth != "none" && t.ClientCA == "":
+		v.problem(at, "is missing: client certificates cannot be verified", "add the PEM file of the authorities that sign them")
+	case t.ClientCA != "":
+		v.authorities(at, t.ClientCA)
+	}
+}
+
+// keyPair checks the files of a certificate and its key at cert and key below
+// path.
+func (v *validator) keyPair(path, cert, key string) {
+	certPEM, certOK := v.pem(keyPath(path, "cert"), cert)
+	keyPEM, keyOK := v.pem(keyPath(path, "key"), key)
+	if !certOK || !keyOK {
+		return
+	}
+	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		v.problem(keyPath(path, "cert"), "does not make a pair with its key: "+err.Error(), "name PEM files of a certificate chain and of its private key")
+	}
+}
+
+// authorities checks a PEM file of certificate authorities.
+func (v *validator) authorities(path, file string) {
+	text, ok := v.pem(path, file)
+	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		v.problem(path, file+" holds no certificate", "name a PEM file of certificate authorities")
+	}
+}
+
+// pem reads a file, if one is named.
+func (v *validator) pem(path, file string) ([]byte, bool) {
+	if file == "" {
+		return nil, false
+	}
+	text, err := v.readFile(file)
+	if err != nil {
+		v.problem(path, "file cannot be read: "+cause(err), "name a file that this user may read")
+		return nil, false
+	}
+	return text, true
+}
