@@ -60,6 +60,11 @@ mod imports {
         pub fn set_status_code(status: u32);
     }
 
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub fn random_get(buf: *mut u8, length: usize) -> u32;
+    }
+
     #[link(wasm_import_module = "ergo_route")]
     unsafe extern "C" {
         pub fn set_upstream(name: *const u8, length: usize) -> u32;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::header::header_name;
 use crate::json::Value;
 
 /// A policy's configuration: JSON, as the host hands it over.
@@ -75,12 +76,7 @@ impl<'a> Node<'a> {
 
     /// The value as the name of a header field (an RFC 9110 token), in lower case.
     pub fn header_name(&self) -> Result<String, ConfigError> {
-        let name = self.text()?;
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
-            return Err(self.error("expected the name of a header field"));
-        }
-        Ok(name.to_ascii_lowercase())
+        header_name(self.text()?).ok_or_else(|| self.error("expected the name of a header field"))
     }
 
     /// The value as text without control characters, as header values have to be.

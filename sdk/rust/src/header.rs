@@ -104,3 +104,10 @@ impl Values {
         Some(self.bytes)
     }
 }
+
+/// `text` in lower case, if it can be the name of a header field (an RFC 9110 token).
+pub fn header_name(text: &str) -> Option<String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let valid = !text.is_empty() && text.bytes().all(token);
+    valid.then(|| text.to_ascii_lowercase())
+}

@@ -46,17 +46,19 @@ mod header;
 pub mod json;
 pub mod log;
 mod policy;
+pub mod random;
 mod request;
 mod response;
 pub mod route;
 mod target;
+pub mod template;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
 pub use body::Body;
 pub use config::{Config, ConfigError, Node, Object};
-pub use header::{Headers, Values};
+pub use header::{Headers, Values, header_name};
 pub use policy::{Features, Flow, Policy, Slot};
 pub use request::{Answer, Request};
 pub use response::Response;
-pub use target::{Target, percent_decode};
+pub use target::{Target, normalize_path, percent_decode};

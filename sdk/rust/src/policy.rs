@@ -107,6 +107,7 @@ impl<P: Policy> Slot<P> {
 }
 
 fn configure<P: Policy>() -> Result<P, ConfigError> {
+    std::panic::set_hook(Box::new(|panic| log::write(log::Level::Error, &panic.to_string())));
     if P::FEATURES != Features::NONE {
         let wanted = P::FEATURES.bits();
         // SAFETY: no memory is shared.

@@ -66,6 +66,16 @@ impl Request {
         self.headers().get("host").unwrap_or_default()
     }
 
+    /// The value of the first cookie named `name`, as it was sent.
+    pub fn cookie(&self, name: &str) -> Option<Vec<u8>> {
+        let fields = self.headers().values("cookie");
+        let mut cookies = fields.iter().flat_map(|field| field.split(|&byte| byte == b';'));
+        cookies.find_map(|cookie| {
+            let value = cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(value.to_vec())
+        })
+    }
+
     /// The request's header fields.
     pub fn headers(&self) -> Headers {
         Headers::new(abi::REQUEST)
@@ -116,5 +126,51 @@ impl Answer {
     /// Ends the answer without a body.
     pub fn empty(self) -> Flow {
         Flow::Answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Host;
+
+    #[test]
+    fn finds_cookies() {
+        let mut host = Host::new("GET", "/")
+            .header("cookie", "a=1; sid=x=y;b=")
+            .header("Cookie", "sid=second; c=3");
+        let cases = [
+            ("a", Some("1")),
+            ("sid", Some("x=y")),
+            ("b", Some("")),
+            ("c", Some("3")),
+            ("si", None),
+        ];
+        for (name, want) in cases {
+            let got = host.during(|| Request::new().cookie(name));
+            assert_eq!(got.as_deref(), want.map(str::as_bytes), "{name}");
+        }
+    }
+
+    #[test]
+    fn client_ip_is_the_source_without_port() {
+        let cases = [("192.0.2.1:1234", "192.0.2.1"), ("[2001:db8::1]:80", "2001:db8::1")];
+        for (source, want) in cases {
+            let mut host = Host::new("GET", "/");
+            host.source = source.into();
+            assert_eq!(host.during(|| Request::new().client_ip()), want.as_bytes());
+        }
+    }
+
+    #[test]
+    fn values_longer_than_the_first_buffer_arrive_whole() {
+        let long = "/".repeat(5000);
+        let mut host = Host::new("GET", &long).header("x", &long).header("x", "2");
+        host.during(|| {
+            assert_eq!(Request::new().target().as_bytes(), long.as_bytes());
+            let values = Request::new().headers().values("X");
+            let values: Vec<&[u8]> = values.iter().collect();
+            assert_eq!(values, [long.as_bytes(), b"2"]);
+        });
     }
 }

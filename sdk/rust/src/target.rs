@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 /// Path and query of a request, percent-encoded as the client sent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -83,6 +85,37 @@ pub fn percent_decode(encoded: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// Writes a path in one way: escapes of characters that need none are decoded, the others get capital
+/// digits (RFC 3986 section 6.2.2). `None` when a segment is `.` or `..`, or a `%` begins no escape:
+/// what such a path means depends on who reads it.
+pub fn normalize_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let plain = !path.contains(&b'%') && !path.windows(2).any(|pair| pair == b"/.");
+    if plain && !path.starts_with(b".") {
+        return Some(Cow::Borrowed(path));
+    }
+    let mut normal = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first != b'%' {
+            normal.push(first);
+            continue;
+        }
+        let [high, low, after @ ..] = tail else { return None };
+        let decoded = hex(*high)? << 4 | hex(*low)?;
+        match decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded) {
+            true => normal.push(decoded),
+            false => normal.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
+        }
+        rest = after;
+    }
+    let mut segments = normal.split(|&byte| byte == b'/');
+    if segments.any(|segment| segment == b"." || segment == b"..") {
+        return None;
+    }
+    Some(Cow::Owned(normal))
+}
+
 /// The value of one hexadecimal digit.
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
@@ -146,6 +179,30 @@ mod tests {
         ];
         for (text, want) in cases {
             assert_eq!(target(text).without_parameter("key"), want.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_have_one_spelling() {
+        let cases = [
+            ("/a/b", Some("/a/b")),
+            ("/%61%2fb%c3%A9", Some("/a%2Fb%C3%A9")),
+            ("/a/...", Some("/a/...")),
+            ("//a", Some("//a")),
+            ("/a/../b", None),
+            ("/a/%2E%2e/b", None),
+            ("/.%2e", None),
+            ("/./b", None),
+            ("..", None),
+            ("/a/..", None),
+            ("/.well-known/b", Some("/.well-known/b")),
+            ("/%", None),
+            ("/%4", None),
+            ("/%zz", None),
+        ];
+        for (path, want) in cases {
+            let got = normalize_path(path.as_bytes());
+            assert_eq!(got.as_deref(), want.map(str::as_bytes), "{path}");
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Host {
     pub response_body: Vec<u8>,
     /// Level and message of every line logged.
     pub log: Vec<(i32, String)>,
+    /// What every request for randomness is answered with.
+    pub random: u64,
     pub annotations: Vec<(String, String)>,
     /// The upstreams that exist.
     pub upstreams: Vec<String>,
@@ -286,6 +288,12 @@ pub(crate) mod abi {
 
     pub unsafe fn set_status_code(status: u32) {
         with(|host| host.status = status);
+    }
+
+    pub unsafe fn random_get(buf: *mut u8, length: usize) -> u32 {
+        let bytes = with(|host| host.random.to_le_bytes());
+        unsafe { buf.copy_from(bytes.as_ptr(), length.min(bytes.len())) };
+        0
     }
 
     pub unsafe fn set_upstream(name: *const u8, length: usize) -> u32 {

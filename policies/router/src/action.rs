@@ -1,0 +1,202 @@
+use ergo_sdk::route::{self, RouteError};
+use ergo_sdk::template::{Scope, Template, Values};
+use ergo_sdk::{ConfigError, Flow, Node, Object, log};
+
+use crate::rewrite::Rewrite;
+use crate::split::Split;
+use crate::view::View;
+
+/// What a rule does with a request.
+pub enum Action {
+    /// Answers with another place to look at.
+    Redirect(Redirect),
+    /// Says where the request goes, and how.
+    Route(Box<Route>),
+}
+
+/// Another place to look at.
+pub struct Redirect {
+    status: u16,
+    location: Template,
+    /// Whether the configured text itself names another host with `//`.
+    names_host: bool,
+}
+
+/// Where a request goes, and how; what is absent stays as the manifest has it.
+pub struct Route {
+    destination: Destination,
+    rewrite: Option<Rewrite>,
+    hash_key: Option<Template>,
+    timeout_ms: Option<u32>,
+    retries: Option<u32>,
+}
+
+enum Destination {
+    Unchanged,
+    Upstream(String),
+    Split(Split),
+}
+
+impl Action {
+    /// Reads what a rule does. `captures` are the parts of the path that it names.
+    pub fn configure(rule: &mut Object, captures: &[String]) -> Result<Self, ConfigError> {
+        let scope = Scope { captures, url: true, ..Scope::default() };
+        let redirect = rule.optional("redirect");
+        let route = Route::configure(rule, scope)?;
+        let Some(redirect) = redirect else {
+            return Ok(Action::Route(Box::new(route)));
+        };
+        if !route.is_nothing() {
+            return Err(redirect.error("expected to be alone: nothing else happens to the request"));
+        }
+        Redirect::configure(&redirect, scope).map(Action::Redirect)
+    }
+
+    /// Acts on a request.
+    pub fn act(&self, view: &View, captured: &[&[u8]]) -> Flow {
+        let values = Values { request: view.request, captures: captured };
+        match self {
+            Action::Redirect(redirect) => redirect.act(view, values),
+            Action::Route(route) => match route.act(view, values) {
+                Ok(()) => Flow::Continue,
+                Err(error) => {
+                    log::write(log::Level::Error, &error);
+                    view.request.answer(503).text("no route\n")
+                }
+            },
+        }
+    }
+}
+
+impl Redirect {
+    fn configure(node: &Node, scope: Scope) -> Result<Self, ConfigError> {
+        let mut object = node.object()?;
+        let location = object.required("location")?;
+        let status = match object.optional("status") {
+            Some(node) => match node.integer(300, 399)? {
+                status @ (301 | 302 | 303 | 307 | 308) => status as u16,
+                _ => return Err(node.error("expected 301, 302, 303, 307 or 308")),
+            },
+            None => 307,
+        };
+        object.finish()?;
+        Ok(Redirect {
+            status,
+            location: Template::compile(&location, scope)?,
+            names_host: location.text()?.starts_with("//"),
+        })
+    }
+
+    fn act(&self, view: &View, values: Values) -> Flow {
+        let mut location = self.location.render(values);
+        if !self.names_host {
+            stay_on_host(&mut location);
+        }
+        view.request.answer(self.status).header("location", location).empty()
+    }
+}
+
+/// Leaves one slash of several at the beginning: a path like `//evil.example/` or `/\evil.example/`,
+/// taken from the request, would name another host.
+fn stay_on_host(location: &mut Vec<u8>) {
+    if location.first() == Some(&b'/') {
+        let slash = |byte: &&u8| matches!(**byte, b'/' | b'\\');
+        let extra = location[1..].iter().take_while(slash).count();
+        location.drain(1..=extra);
+    }
+}
+
+impl Route {
+    fn configure(rule: &mut Object, scope: Scope) -> Result<Self, ConfigError> {
+        let sticky = rule.optional("sticky");
+        let destination = match (rule.text("upstream")?, rule.optional("split")) {
+            (Some(_), Some(split)) => return Err(split.error("expected either upstream or split")),
+            (Some(name), None) => Destination::Upstream(name.to_owned()),
+            (None, Some(split)) => Destination::Split(Split::configure(&split, sticky.clone())?),
+            (None, None) => Destination::Unchanged,
+        };
+        if let (Some(node), false) = (sticky, matches!(destination, Destination::Split(_))) {
+            return Err(node.error("expected a split beside it"));
+        }
+        let field_scope = Scope { url: false, ..scope };
+        Ok(Route {
+            destination,
+            rewrite: rule
+                .optional("rewrite")
+                .map(|node| Rewrite::configure(&node, scope))
+                .transpose()?,
+            hash_key: rule
+                .optional("hash_key")
+                .map(|node| Template::compile(&node, field_scope))
+                .transpose()?,
+            timeout_ms: rule.optional("timeout").map(|node| milliseconds(&node)).transpose()?,
+            retries: rule.optional("retries").map(|node| node.integer(0, 10)).transpose()?,
+        })
+    }
+
+    /// Whether the rule says nothing about the way of the request.
+    fn is_nothing(&self) -> bool {
+        matches!(self.destination, Destination::Unchanged)
+            && self.rewrite.is_none()
+            && self.hash_key.is_none()
+            && self.timeout_ms.is_none()
+            && self.retries.is_none()
+    }
+
+    fn act(&self, view: &View, values: Values) -> Result<(), String> {
+        match &self.destination {
+            Destination::Unchanged => {}
+            Destination::Upstream(name) => send_to(name)?,
+            Destination::Split(split) => send_to(split.choose(values))?,
+        }
+        if let Some(template) = &self.hash_key {
+            let key = template.render(values);
+            if !key.is_empty() {
+                route::set_hash_key(key).map_err(|error| refused("hash key", error))?;
+            }
+        }
+        if let Some(milliseconds) = self.timeout_ms {
+            route::set_timeout_ms(milliseconds).map_err(|error| refused("timeout", error))?;
+        }
+        if let Some(count) = self.retries {
+            route::set_retries(count).map_err(|error| refused("retries", error))?;
+        }
+        if let Some(rewrite) = &self.rewrite {
+            view.request.set_target(rewrite.apply(view, values));
+        }
+        Ok(())
+    }
+}
+
+fn send_to(upstream: &str) -> Result<(), String> {
+    route::set_upstream(upstream)
+        .map_err(|error| refused(&["upstream \"", upstream, "\""].concat(), error))
+}
+
+fn refused(what: &str, error: RouteError) -> String {
+    let why = match error {
+        RouteError::NotFound => "the manifest has none of this name",
+        RouteError::BadArgument => "the host refused the value",
+        RouteError::TooLate => "the request was already sent on",
+    };
+    [what, ": ", why].concat()
+}
+
+/// Reads a duration: a whole number and `ms`, `s` or `m`.
+fn milliseconds(node: &Node) -> Result<u32, ConfigError> {
+    let text = node.text()?;
+    let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => 0,
+    };
+    let number = text.strip_suffix(unit).and_then(|digits| digits.parse::<u32>().ok());
+    match number.and_then(|number| number.checked_mul(factor)) {
+        Some(milliseconds) if milliseconds > 0 && milliseconds <= i32::MAX as u32 => {
+            Ok(milliseconds)
+        }
+        _ => Err(node.error("expected a duration such as 250ms, 5s or 2m")),
+    }
+}
