@@ -1,0 +1,256 @@
+package httpwasm
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// Bounds on what a guest can make a message grow by.
+const (
+	maxFields     = 512
+	maxValueBytes = 64 << 10
+)
+
+// hostName stands for the request's authority, which is no field of its own
+// here.
+const hostName = "host"
+
+// fieldsOf returns the fields of a kind, to be read. Without feature trailers
+// there are no trailers.
+func (s *session) fieldsOf(kind uint32) *exchange.Header {
+	switch kind {
+	case requestFields:
+		return &s.x.Request.Header
+	case responseFields:
+		return s.responseFields()
+	case requestTrailers:
+		if s.features&trailers != 0 {
+			return &s.x.Request.Trailer
+		}
+	case responseTrailers:
+		if s.features&trailers != 0 && s.phase != requestPhase {
+			return &s.x.Response.Trailer
+		}
+	default:
+		trap("there is no header kind %d", kind)
+	}
+	return &exchange.Header{}
+}
+
+// responseFields are those of the response, or, while there is none, those
+// that it will begin with.
+func (s *session) responseFields() *exchange.Header {
+	if s.phase == requestPhase {
+		return &s.fields
+	}
+	return &s.x.Response.Header
+}
+
+// getHeaderNames gives the names in lower case, each once and followed by NUL.
+func getHeaderNames(ctx context.Context, mod api.Module, stack []uint64) {
+	s := sessionOf(ctx)
+	kind := uint32(stack[0])
+	fields := s.fieldsOf(kind).Fields()
+	names, length := 0, 0
+	withHost := kind == requestFields && s.x.Request.Authority != ""
+	if withHost {
+		names, length = 1, len(hostName)+1
+	}
+	for i := range fields {
+		if isFirst(fields, i) {
+			names++
+			length += len(fields[i].Name) + 1
+		}
+	}
+	if uint64(length) <= uint64(uint32(stack[2])) {
+		writeNames(view(mod, stack[1], uint64(length)), fields, withHost)
+	}
+	stack[0] = count(names, length)
+}
+
+// writeNames fills to, which is just large enough.
+func writeNames(to []byte, fields []exchange.Field, withHost bool) {
+	if withHost {
+		to = to[copyTerminated(to, hostName):]
+	}
+	for i := range fields {
+		if !isFirst(fields, i) {
+			continue
+		}
+		n := copyTerminated(to, fields[i].Name)
+		for j := range to[:n] {
+			to[j] = lower(to[j])
+		}
+		to = to[n:]
+	}
+}
+
+// isFirst reports whether no field before i has the same name.
+func isFirst(fields []exchange.Field, i int) bool {
+	for j := range i {
+		if len(fields[j].Name) == len(fields[i].Name) && strings.EqualFold(fields[j].Name, fields[i].Name) {
+			return false
+		}
+	}
+	return true
+}
+
+func copyTerminated(to []byte, value string) int {
+	n := copy(to, value)
+	to[n] = 0
+	return n + 1
+}
+
+// getHeaderValues gives the values of one name, each followed by NUL.
+func getHeaderValues(ctx context.Context, mod api.Module, stack []uint64) {
+	s := sessionOf(ctx)
+	kind := uint32(stack[0])
+	name := nameIn(mod, stack[1], stack[2])
+	fields := s.fieldsOf(kind).Fields()
+	if kind == requestFields && equalFold(hostName, name) {
+		fields = s.hostField()
+	}
+	values, length := 0, 0
+	for i := range fields {
+		if equalFold(fields[i].Name, name) {
+			values++
+			length += len(fields[i].Value) + 1
+		}
+	}
+	if uint64(length) <= uint64(uint32(stack[4])) {
+		to := view(mod, stack[3], uint64(length))
+		// Where the result lies over the name, the name is gone as it is written.
+		first := firstOf(fields, name)
+		for i := first; i < len(fields); i++ {
+			if strings.EqualFold(fields[i].Name, fields[first].Name) {
+				to = to[copyTerminated(to, fields[i].Value):]
+			}
+		}
+	}
+	stack[0] = count(values, length)
+}
+
+// firstOf returns the place of the first field of that name, len(fields) if
+// there is none.
+func firstOf(fields []exchange.Field, name []byte) int {
+	for i := range fields {
+		if equalFold(fields[i].Name, name) {
+			return i
+		}
+	}
+	return len(fields)
+}
+
+// hostField is the request's authority in the form of a field.
+func (s *session) hostField() []exchange.Field {
+	if s.x.Request.Authority == "" {
+		return nil
+	}
+	s.host[0] = exchange.Field{Name: hostName, Value: s.x.Request.Authority}
+	return s.host[:]
+}
+
+// nameIn returns the bytes of a field's name; an empty one traps.
+func nameIn(mod api.Module, offset, length uint64) []byte {
+	if uint32(length) == 0 {
+		trap("a header name can't be empty")
+	}
+	return view(mod, offset, length)
+}
+
+func setHeaderValue(ctx context.Context, mod api.Module, stack []uint64) {
+	change(ctx, mod, stack, set, view(mod, stack[3], stack[4]))
+}
+
+func addHeaderValue(ctx context.Context, mod api.Module, stack []uint64) {
+	change(ctx, mod, stack, add, view(mod, stack[3], stack[4]))
+}
+
+func removeHeader(ctx context.Context, mod api.Module, stack []uint64) {
+	change(ctx, mod, stack, remove, nil)
+}
+
+func change(ctx context.Context, mod api.Module, stack []uint64, op operation, value []byte) {
+	g := guestOf(ctx)
+	s := sessionOf(ctx)
+	name := g.names.string(nameIn(mod, stack[1], stack[2]))
+	if !exchange.ValidName(name) {
+		trap("%q can't be a header name", name)
+	}
+	if len(value) > maxValueBytes {
+		trap("the value of %s has more than %d bytes", name, maxValueBytes)
+	}
+	text := strings.Trim(g.names.string(value), " \t")
+	if !exchange.ValidValue(text) {
+		trap("the value of %s has a control character", name)
+	}
+	s.change(uint32(stack[0]), op, name, text)
+}
+
+func (s *session) change(kind uint32, op operation, name, value string) {
+	switch kind {
+	case requestFields:
+		s.mustNotHavePassed("request's header")
+		if strings.EqualFold(name, hostName) {
+			s.setAuthority(op, value)
+			return
+		}
+		changeField(&s.x.Request.Header, op, name, value)
+	case responseFields:
+		changeField(s.responseFields(), op, name, value)
+	case requestTrailers:
+		s.mustNotHavePassed("request's trailer")
+		s.editTrailer(0, op, name, value)
+	case responseTrailers:
+		s.editTrailer(1, op, name, value)
+	default:
+		trap("there is no header kind %d", kind)
+	}
+}
+
+// setAuthority changes the authority. A request without one can't be sent, so
+// it can't be removed.
+func (s *session) setAuthority(op operation, value string) {
+	if op == remove {
+		return
+	}
+	if !exchange.ValidAuthority(value) {
+		trap("%q can't be a request's host", value)
+	}
+	s.x.Request.Authority = value
+}
+
+func changeField(h *exchange.Header, op operation, name, value string) {
+	if framing(name) {
+		return
+	}
+	if op != remove && h.Len() >= maxFields {
+		trap("a message can't have more than %d fields", maxFields)
+	}
+	op.apply(h, name, value)
+}
+
+// framing reports whether a field says how a message lies on its connection.
+// That is the host's matter: such a field can be read, and a change to it has
+// no effect.
+func framing(name string) bool {
+	switch len(name) {
+	case 2:
+		return strings.EqualFold(name, "te")
+	case 7:
+		return strings.EqualFold(name, "trailer") || strings.EqualFold(name, "upgrade")
+	case 10:
+		return strings.EqualFold(name, "connection") || strings.EqualFold(name, "keep-alive")
+	case 14:
+		return strings.EqualFold(name, "content-length")
+	case 16:
+		return strings.EqualFold(name, "proxy-connection")
+	case 17:
+		return strings.EqualFold(name, "transfer-encoding")
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package httpwasm
+
+import (
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+type phase uint8
+
+const (
+	requestPhase phase = iota
+	responsePhase
+	failurePhase
+)
+
+// session is what a policy keeps of one exchange. It outlives the guest that
+// handled the request if the policy is stateless.
+type session struct {
+	policy   *Policy
+	guest    *guest // nil once it failed, or while the upstream works
+	x        *exchange.Exchange
+	phase    phase
+	features feature
+	passed   bool   // handle_request let the exchange go on
+	ctx      uint32 // what it wants to be told with the response
+
+	request, response body
+	status            int               // set by the guest in this phase; 0: not set
+	fields            exchange.Header   // of the response, set before there is one
+	edits             [2]trailerEdits   // of request and response, for when their body has ended
+	edited            [2]bool           // a trailer of request, response
+	host              [1]exchange.Field // room for the authority as a field
+	address           [64]byte          // room for the source address as text
+}
+
+func (s *session) begin(g *guest, x *exchange.Exchange) {
+	s.x = x
+	s.features = g.features
+	s.guest = g
+	g.attach(s, x)
+}
+
+// enter begins the response or failure phase, once for an exchange, with the
+// guest that handled the request, or another one if the policy is stateless.
+// It reports false if the guest is not to be called.
+func (s *session) enter(next phase) (bool, error) {
+	if !s.passed || s.phase != requestPhase {
+		return false, nil
+	}
+	if s.guest == nil {
+		g, err := s.policy.pool.Acquire(s.x.Context())
+		if err != nil {
+			s.passed = false
+			return false, s.policy.failure(err)
+		}
+		s.guest = g
+		g.attach(s, s.x)
+	}
+	s.phase = next
+	s.status = 0
+	for _, f := range s.fields.Fields() {
+		s.x.Response.Header.Add(f.Name, f.Value)
+	}
+	return true, nil
+}
+
+// dropGuest gives the guest back, if there is one.
+func (s *session) dropGuest() {
+	if g := s.guest; g != nil {
+		s.guest = nil
+		g.detach()
+		s.policy.pool.Release(g, g.instance.Spent())
+	}
+}
+
+// reset makes the session ready for another exchange.
+func (s *session) reset() {
+	fields := s.fields
+	fields.Reset()
+	*s = session{policy: s.policy, fields: fields}
+}
+
+// mustNotHavePassed traps what only makes sense before the request went on.
+func (s *session) mustNotHavePassed(what string) {
+	if s.phase != requestPhase {
+		trap("the %s can't be set: the request went on", what)
+	}
+}
