@@ -10,7 +10,9 @@ import (
 var ErrBodyTooLarge = errors.New("body is larger than its bound")
 
 // BodyError says that a body could not be read to its end because whoever
-// sends it broke off or stopped making sense: nobody on the way is to blame.
+// sends it broke off, stopped making sense, or was silent for too long (Err is
+// then an os.ErrDeadlineExceeded): nobody on the way is to blame. The request
+// bodies of a server return it.
 type BodyError struct {
 	Response bool // the upstream's body, not the client's
 	Err      error

@@ -21,6 +21,7 @@ const (
 	CauseNoRoute     Cause = "no_route"     // 404: no upstream was chosen and none is the default
 	CauseBody        Cause = "body"         // 413: a body is larger than a stage allows
 	CauseClient      Cause = "client"       // 400 or 499: the client broke off or sent a broken body
+	CauseInternal    Cause = "internal"     // 500: a bug of the host
 )
 
 // Failure says why the host itself answers an exchange. Text and Err are for

@@ -100,6 +100,14 @@ func isAlphanumeric(c byte) bool {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
-func isToken(c byte) bool {
-	return isAlphanumeric(c) || c > ' ' && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+// tokens has a bit for each character below 128 that a token may have.
+var tokens = func() (bits [2]uint64) {
+	for c := range byte(128) {
+		if isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 {
+			bits[c/64] |= 1 << (c % 64)
+		}
+	}
+	return bits
+}()
+
+func isToken(c byte) bool { return c < 128 && tokens[c/64]&(1<<(c%64)) != 0 }

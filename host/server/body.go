@@ -1,0 +1,125 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// requestBody is the body of a call's request. It may be read by another
+// goroutine than the call's, as transports do, up to the end of the exchange.
+type requestBody struct {
+	call  *call
+	src   io.ReadCloser
+	stall stall
+
+	closed     atomic.Bool
+	responding atomic.Bool // the response has begun: silence is the upstream's business
+	count      atomic.Int64
+
+	reading sync.Mutex // held during a read; guards the rest
+	begun   bool       // a read was tried: a 100 (Continue) went out if one was due
+	err     error      // how reading ended; io.EOF: all was read
+}
+
+var errBodyClosed = errors.New("read of a request body that is closed")
+
+func (b *requestBody) init(c *call, src io.ReadCloser) {
+	b.call, b.src = c, src
+	b.stall.limit = c.conn.front.settings.Limits.BodyTimeout.D()
+	b.stall.expire = c.interruptRead
+}
+
+// Read follows io.Reader. Errors other than io.EOF are *exchange.BodyError.
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.closed.Load() {
+		return 0, errBodyClosed
+	}
+	b.begun = true
+	if !b.responding.Load() {
+		b.stall.begin()
+	}
+	n, err := b.src.Read(p)
+	b.stall.end()
+	b.count.Add(int64(n))
+	if err == io.EOF {
+		b.call.takeTrailer()
+	} else if err != nil {
+		err = &exchange.BodyError{Err: err}
+	}
+	b.err = err
+	return n, err
+}
+
+// Close lets no further read begin. What is left unread is settled at the end
+// of the exchange.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
+}
+
+// respond tells that the response begins. A client that streams in both
+// directions may be silent for as long as it likes from here on.
+func (b *requestBody) respond() {
+	b.responding.Store(true)
+	b.stall.stop()
+}
+
+// What is left of a request's body when its response is complete is read up to
+// these bounds, to keep the connection for further requests.
+const (
+	drainBytes = 64 << 10
+	drainTime  = time.Second
+)
+
+// tooLong reports whether it is known before the response that the rest of
+// the body won't be drained.
+func (b *requestBody) tooLong() bool {
+	if b.src == nil || !b.reading.TryLock() {
+		return false
+	}
+	defer b.reading.Unlock()
+	return b.err != io.EOF && !b.drainable()
+}
+
+func (b *requestBody) drainable() bool {
+	c := b.call
+	waiting := !b.begun && c.expectsContinue() // and told now not to go on
+	return b.err == nil && !waiting && !c.r.Close && c.r.ContentLength-b.count.Load() <= drainBytes
+}
+
+// finish ends reading. It reports whether the body was read to its end, so that
+// another request can follow on an HTTP/1 connection.
+func (b *requestBody) finish() bool {
+	if b.src == nil {
+		return true
+	}
+	b.closed.Store(true)
+	if !b.reading.TryLock() {
+		b.call.interruptRead()
+		b.reading.Lock()
+	}
+	defer b.reading.Unlock()
+	b.stall.stop()
+	return b.err == io.EOF || b.call.http1() && !b.call.closing && b.drainable() && b.drain()
+}
+
+// drain reads the rest, after the response has gone out.
+func (b *requestBody) drain() bool {
+	if b.call.control.Flush() != nil {
+		return false
+	}
+	b.call.conn.SetReadDeadline(time.Now().Add(drainTime))
+	defer b.call.conn.SetReadDeadline(time.Time{})
+	_, err := io.CopyN(io.Discard, b.src, drainBytes+1)
+	return err == io.EOF
+}

@@ -1,0 +1,281 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+var _ exchange.Sink = (*call)(nil)
+
+// Inform follows exchange.Sink.
+func (c *call) Inform(status int, h *exchange.Header) error {
+	if c.sent || status <= 100 || status > 199 || status == 101 || c.x.Request.Version == exchange.HTTP10 {
+		return nil
+	}
+	header := c.w.Header()
+	setHeader(header, h)
+	c.writing.begin()
+	c.w.WriteHeader(status)
+	c.writing.end()
+	clear(header)
+	return c.r.Context().Err()
+}
+
+// Send follows exchange.Sink.
+func (c *call) Send(x *exchange.Exchange) error {
+	if c.sent {
+		return &exchange.SendError{Err: errSentTwice}
+	}
+	c.sent = true
+	c.body.respond()
+	var err *exchange.SendError
+	if x.Response.Status == http.StatusSwitchingProtocols {
+		err = c.join()
+	} else {
+		err = c.respond()
+	}
+	if body := x.Response.Body; body != nil {
+		body.Close()
+	}
+	x.RequestBytes = c.body.count.Load()
+	if err != nil {
+		c.broken = true
+		return err
+	}
+	return nil
+}
+
+// respond writes an ordinary response.
+func (c *call) respond() *exchange.SendError {
+	resp := &c.x.Response
+	if resp.Status < 200 || resp.Status > 599 {
+		return &exchange.SendError{Upstream: true, Err: errors.New("there is no response with status " + strconv.Itoa(resp.Status))}
+	}
+	c.writeHead()
+	if c.x.Request.Method == "HEAD" || !bodyAllowed(resp.Status) {
+		return nil
+	}
+	if resp.Body == nil {
+		if resp.Length > 0 {
+			return &exchange.SendError{Upstream: true, Err: io.ErrUnexpectedEOF}
+		}
+	} else if err := c.copyBody(); err != nil {
+		return err
+	}
+	c.writeTrailer()
+	return nil
+}
+
+// bodyAllowed reports whether responses of that status have content (RFC 9110,
+// 6.4.1).
+func bodyAllowed(status int) bool { return status != 204 && status != 304 }
+
+// writeHead gives the head to net/http, which keeps it until there is content
+// or a flush.
+func (c *call) writeHead() {
+	resp := &c.x.Response
+	header := c.w.Header()
+	setHeader(header, &resp.Header)
+	if c.http1() && c.body.tooLong() {
+		c.closing = true
+	}
+	if c.closing {
+		header["Connection"] = []string{"close"}
+	}
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = nil // no guess by net/http
+	}
+	announce(header, &resp.Trailer)
+	if c.tellLength() {
+		header["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
+	}
+	c.w.WriteHeader(resp.Status)
+}
+
+// tellLength reports whether the head says how long the body is: not where that
+// is forbidden (RFC 9110, 8.6), nor where trailers need the chunked coding.
+func (c *call) tellLength() bool {
+	resp := &c.x.Response
+	switch {
+	case resp.Length < 0 || resp.Status == 204:
+		return false
+	case resp.Status == 304:
+		return resp.Length > 0
+	}
+	return resp.Trailer.Len() == 0 || !c.http1()
+}
+
+// setHeader copies fields with their spelling, but for those that net/http
+// looks for and those that frame the message or belong to the connection.
+func setHeader(header http.Header, h *exchange.Header) {
+	values := make([]string, h.Len())
+	for i, field := range h.Fields() {
+		name := wireName(field.Name)
+		if name == "" {
+			continue
+		}
+		values[i] = field.Value
+		if old := header[name]; old != nil {
+			header[name] = append(old, field.Value)
+		} else {
+			header[name] = values[i : i+1 : i+1]
+		}
+	}
+}
+
+// wireName returns the key of a field in http.Header, "" if it is not copied.
+func wireName(name string) string {
+	switch len(name) {
+	case 4:
+		return canonical(name, "Date")
+	case 7:
+		return skip(name, "Upgrade", "Trailer")
+	case 10:
+		return skip(name, "Connection", "Keep-Alive")
+	case 12:
+		return canonical(name, "Content-Type")
+	case 14:
+		return skip(name, "Content-Length", "")
+	case 16:
+		return skip(canonical(name, "Content-Encoding"), "Proxy-Connection", "")
+	case 17:
+		return skip(name, "Transfer-Encoding", "")
+	}
+	if !exchange.ValidName(name) { // as "Trailer:x" to net/http
+		return ""
+	}
+	return name
+}
+
+func canonical(name, spelling string) string {
+	if strings.EqualFold(name, spelling) {
+		return spelling
+	}
+	return name
+}
+
+func skip(name, a, b string) string {
+	if strings.EqualFold(name, a) || strings.EqualFold(name, b) {
+		return ""
+	}
+	return name
+}
+
+// announce names the trailers that are known to come.
+func announce(header http.Header, trailer *exchange.Header) {
+	for _, field := range trailer.Fields() {
+		if exchange.TrailerAllowed(field.Name) {
+			header["Trailer"] = append(header["Trailer"], field.Name)
+		}
+	}
+}
+
+// writeTrailer hands trailers to net/http, which sends those that were not
+// announced too.
+func (c *call) writeTrailer() {
+	trailer := &c.x.Response.Trailer
+	if trailer.Len() == 0 {
+		return
+	}
+	header := c.w.Header()
+	for _, field := range trailer.Fields() {
+		if exchange.TrailerAllowed(field.Name) {
+			key := http.TrailerPrefix + field.Name
+			header[key] = append(header[key], field.Value)
+		}
+	}
+}
+
+// copyBytes is what is moved at once.
+const copyBytes = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBytes]byte) }}
+
+// heldBytes is what net/http surely holds back until the end of the call, so
+// that writing it can't block.
+const heldBytes = 2 << 10
+
+// copyBody moves the body. It flushes what comes if the length is not known, as
+// then the client may wait for each part; else buffers fill.
+func (c *call) copyBody() *exchange.SendError {
+	resp := &c.x.Response
+	flush := resp.Length < 0 || isStream(&resp.Header)
+	if flush {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	buffer := copyBuffers.Get().(*[copyBytes]byte)
+	defer copyBuffers.Put(buffer)
+	for empty := 0; ; {
+		n, readErr := resp.Body.Read(buffer[:])
+		excess := resp.Length >= 0 && c.x.ResponseBytes+int64(n) > resp.Length
+		if excess {
+			n = int(resp.Length - c.x.ResponseBytes)
+		}
+		if err := c.write(buffer[:n], flush && readErr == nil); err != nil {
+			return err
+		}
+		if n > 0 {
+			empty = 0
+		} else if empty++; empty > 100 && readErr == nil {
+			readErr = io.ErrNoProgress
+		}
+		switch {
+		case excess:
+			return c.readError(errors.New("the body is longer than its length"))
+		case readErr == io.EOF && c.x.ResponseBytes < resp.Length:
+			return c.readError(io.ErrUnexpectedEOF)
+		case readErr == io.EOF:
+			return nil
+		case readErr != nil:
+			return c.readError(readErr)
+		}
+	}
+}
+
+// isStream tells bodies that are read as they come, whatever their length.
+func isStream(h *exchange.Header) bool {
+	contentType := h.Value("content-type")
+	return strings.HasPrefix(contentType, "text/event-stream") || strings.HasPrefix(contentType, "application/grpc")
+}
+
+func (c *call) write(p []byte, flush bool) *exchange.SendError {
+	if len(p) == 0 {
+		return nil
+	}
+	length := c.x.Response.Length
+	if mayBlock := length < 0 || length > heldBytes; mayBlock {
+		c.writing.begin()
+		defer c.writing.end()
+	}
+	n, err := c.w.Write(p)
+	c.x.ResponseBytes += int64(n)
+	if err == nil && flush {
+		err = c.control.Flush()
+	}
+	if err != nil {
+		return &exchange.SendError{Err: err}
+	}
+	return nil
+}
+
+func (c *call) flush() *exchange.SendError {
+	c.writing.begin()
+	defer c.writing.end()
+	if err := c.control.Flush(); err != nil {
+		return &exchange.SendError{Err: err}
+	}
+	return nil
+}
+
+// readError blames the upstream, unless the body broke because the client left.
+func (c *call) readError(err error) *exchange.SendError {
+	return &exchange.SendError{Upstream: c.r.Context().Err() == nil, Err: err}
+}
