@@ -1,0 +1,100 @@
+package tier
+
+import (
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
+
+// Response takes the exchange back through the policies that its request passed,
+// last to first. Where x.Failure is set, the Failure phase may answer, and
+// policies before it see an ordinary response.
+//
+// A policy that fails here has its rule applied at once: with skip the response
+// is what it was before that policy, bytes of a streamed body apart; otherwise
+// the host's clean error takes its place (Exchange.Fail) and earlier policies see
+// that. A response body that is larger than a policy may hold is 502. In an
+// exchange that has failed already, a policy that fails changes nothing.
+//
+// After it the tier's deadline no longer holds, and x.Failure says what became
+// of the exchange.
+func (t *Tier) Response(w *Walk, x *exchange.Exchange) {
+	if w.tier == nil {
+		return
+	}
+	w.now, w.responding = now(), true
+	for i := len(w.passed) - 1; i >= 0; i-- {
+		if p := &w.passed[i]; p.sees {
+			w.meetResponse(p, x)
+		}
+	}
+	w.watchTrailers(x)
+	w.headOut(x)
+}
+
+// meetResponse takes the exchange through the response phases of one policy.
+func (w *Walk) meetResponse(p *passage, x *exchange.Exchange) {
+	p.sees = false
+	u := p.use
+	if u.undoResponse {
+		w.response.take(x, u.responseBody != nil)
+	}
+	var err error
+	if x.Sampled {
+		err = w.responseTraced(p, x)
+	} else {
+		err = w.responsePhases(p, x)
+	}
+	w.lap(p)
+	if err != nil {
+		w.mend(p, x, err)
+		return
+	}
+	u.slot.passed(p.probe)
+	p.trails = u.trailers != nil
+	if !u.held {
+		w.finish(p)
+	}
+}
+
+// responsePhases runs the failure phase of a failed exchange, and otherwise, or
+// if the policy has none, the response's head and body.
+func (w *Walk) responsePhases(p *passage, x *exchange.Exchange) error {
+	u := p.use
+	if x.Failure != nil && u.failure != nil {
+		verdict, err := u.failure.OnFailure(p.inst, x)
+		if err == nil && verdict == policy.Answer {
+			x.Failure, x.AnsweredBy = nil, u.slot.Name
+			p.outcome = telemetry.Answered
+			w.note(p.outcome)
+		}
+		return err
+	}
+	if u.responseHead != nil {
+		if err := u.responseHead.OnResponseHead(p.inst, x); err != nil {
+			return err
+		}
+	}
+	if u.responseBody == nil {
+		return nil
+	}
+	if err := w.holdResponseBody(u, x); err != nil {
+		return err
+	}
+	err := u.responseBody.OnResponseBody(p.inst, x)
+	w.returnResponseBody(x)
+	return err
+}
+
+// mend applies the failure rule of a policy that failed on the response.
+func (w *Walk) mend(p *passage, x *exchange.Exchange, err error) {
+	j := w.blame(p.use, p, err)
+	switch {
+	case x.Failure != nil:
+		x.Fail(x.Failure)
+	case j.failure != nil:
+		x.Fail(j.failure)
+	default:
+		w.response.restore(x)
+	}
+}

@@ -1,0 +1,109 @@
+package tier
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
+
+// stage is a stage as a walk sees it.
+type stage struct {
+	name    string
+	when    *Condition // nil: always
+	any     bool       // the first policy that lets pass is enough
+	timeout time.Duration
+	maxBody int64 // bound of the request's body; 0: none
+	uses    []use
+	red     *telemetry.RED
+}
+
+// use is a use of a policy as a walk sees it: nil where it has no such phase.
+type use struct {
+	slot   *Slot
+	stage  *stage
+	rules  [policy.Overload + 1]manifest.Action
+	red    *telemetry.RED
+	policy policy.Policy // nil if it could not be loaded
+
+	requestHead  policy.RequestHead
+	requestBody  policy.RequestBody // only if it asks for the body
+	responseHead policy.ResponseHead
+	responseBody policy.ResponseBody // only if it asks for the body
+	trailers     policy.Trailers
+	failure      policy.Failure
+	done         policy.Done
+
+	requestNeed  manifest.BodyNeed
+	responseNeed manifest.BodyNeed
+
+	undoRequest  bool // keep the request as it was, to go on without the policy
+	undoResponse bool
+	sees         bool // it has a phase after the request's
+	held         bool // its instance is needed beyond the heads: for a stream, trailers or done
+}
+
+func (s *stage) build(t *Tier, spec *StageSpec) error {
+	*s = stage{
+		name:    spec.Name,
+		when:    Compile(spec.When),
+		timeout: spec.Timeout.D(),
+		maxBody: int64(spec.MaxRequestBody),
+		uses:    make([]use, len(spec.Uses)),
+	}
+	switch spec.Combine {
+	case "", "all":
+	case "any":
+		s.any = true
+	default:
+		return fmt.Errorf("combine %q is neither all nor any", spec.Combine)
+	}
+	var problems []error
+	for i, u := range spec.Uses {
+		if u.Slot == nil {
+			problems = append(problems, fmt.Errorf("use %d has no policy", i))
+			continue
+		}
+		s.uses[i].build(s, u, Rules(spec.OnError, u.OnError, u.Slot.Family))
+	}
+	return errors.Join(problems...)
+}
+
+func (u *use) build(s *stage, spec UseSpec, rules manifest.OnError) {
+	u.slot, u.stage, u.policy = spec.Slot, s, spec.Slot.Policy
+	u.rules = [...]manifest.Action{
+		policy.Load: rules.Load, policy.Config: rules.Config, policy.Trap: rules.Trap,
+		policy.Timeout: rules.Timeout, policy.Overload: rules.Overload,
+	}
+	if u.policy == nil {
+		return
+	}
+	needs := u.policy.Needs()
+	u.requestNeed, u.responseNeed = needs.RequestBody, needs.ResponseBody
+	u.requestHead, _ = u.policy.(policy.RequestHead)
+	u.responseHead, _ = u.policy.(policy.ResponseHead)
+	u.trailers, _ = u.policy.(policy.Trailers)
+	u.failure, _ = u.policy.(policy.Failure)
+	u.done, _ = u.policy.(policy.Done)
+	if inMemory(u.requestNeed) {
+		u.requestBody, _ = u.policy.(policy.RequestBody)
+	}
+	if inMemory(u.responseNeed) {
+		u.responseBody, _ = u.policy.(policy.ResponseBody)
+	}
+	u.sees = u.responseHead != nil || u.responseBody != nil || u.trailers != nil || u.failure != nil
+	u.held = u.trailers != nil || u.done != nil ||
+		u.requestNeed.Mode == manifest.BodyStream || u.responseNeed.Mode == manifest.BodyStream
+	mends := u.skips(policy.Trap) || u.skips(policy.Timeout)
+	u.undoRequest = mends && !s.any // a stage of kind any keeps the request itself
+	u.undoResponse = mends
+}
+
+func (u *use) skips(k policy.Kind) bool { return u.rules[k].Kind == actionSkip }
+
+func inMemory(n manifest.BodyNeed) bool {
+	return n.Mode == manifest.BodyPeek || n.Mode == manifest.BodyBuffer
+}
