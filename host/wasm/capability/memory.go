@@ -1,0 +1,54 @@
+// Package capability holds the host modules that a manifest can grant to
+// guests of any ABI, one file each.
+//
+// All of them have this in common: parameters are i32, a pair of them is a
+// pointer and a length in the guest's memory, and a range outside of that
+// memory traps. What acts on an exchange traps while the guest starts.
+package capability
+
+import (
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/wasm"
+)
+
+// Status is what functions that can be refused return.
+type status = uint64
+
+const (
+	ok          status = 0
+	notFound    status = 1 // what was named does not exist
+	badArgument status = 2 // too long, out of range, or not text
+	tooLate     status = 3 // what it would change has happened
+)
+
+// read returns length bytes of the guest's memory, valid until the guest goes
+// on.
+func read(mod api.Module, offset, length uint64) []byte {
+	b, inside := mod.Memory().Read(uint32(offset), uint32(length))
+	if !inside {
+		panic(fmt.Errorf("%d bytes at %d are outside of the guest's memory", uint32(length), uint32(offset)))
+	}
+	return b
+}
+
+// give writes value at offset if it fits limit, and returns its length in
+// either case.
+func give(mod api.Module, offset, limit uint64, value string) uint64 {
+	if len(value) <= int(uint32(limit)) {
+		copy(read(mod, offset, uint64(len(value))), value)
+	}
+	return uint64(len(value))
+}
+
+func function(name string, params int, results []api.ValueType, call api.GoModuleFunc) wasm.HostFunction {
+	f := wasm.HostFunction{Name: name, Results: results, Call: call}
+	for range params {
+		f.Params = append(f.Params, wasm.I32)
+	}
+	return f
+}
+
+var one = []api.ValueType{wasm.I32}
