@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // resolvedConfig is a use's configuration with its references resolved. It
@@ -28,7 +30,7 @@ func (u *Use) ResolvedConfig() []byte {
 // of a use whose own path is usePath. What the configuration lacks counts as a
 // key.
 func (u *Use) ConfigPath(usePath string, location []string) string {
-	path := keyPath(usePath, "config")
+	path := place.Key(usePath, "config")
 	at := any(u.Config)
 	for _, token := range location {
 		if array, ok := at.([]any); ok {
@@ -36,24 +38,24 @@ func (u *Use) ConfigPath(usePath string, location []string) string {
 			if err != nil || index < 0 || index >= len(array) {
 				return path
 			}
-			path, at = elementPath(path, index), array[index]
+			path, at = place.Element(path, index), array[index]
 			continue
 		}
 		table, _ := at.(map[string]any)
-		path, at = keyPath(path, token), table[token]
+		path, at = place.Key(path, token), table[token]
 	}
 	return path
 }
 
 // UsePath returns the path of a use by its place: tier is "edge" or "service".
 func UsePath(tier string, stage, use int) string {
-	return elementPath(keyPath(StagePath(tier, stage), "use"), use)
+	return place.Element(place.Key(StagePath(tier, stage), "use"), use)
 }
 
 // StagePath returns the path of a stage by its place: tier is "edge" or
 // "service".
 func StagePath(tier string, stage int) string {
-	return elementPath(keyPath(tier, "stage"), stage)
+	return place.Element(place.Key(tier, "stage"), stage)
 }
 
 // resolveConfigs resolves the references in the configurations of a tier's uses.
@@ -61,7 +63,7 @@ func (d *decoder) resolveConfigs(name string, tier *Tier) {
 	for i := range tier.Stages {
 		for j := range tier.Stages[i].Uses {
 			use := &tier.Stages[i].Uses[j]
-			path := keyPath(UsePath(name, i, j), "config")
+			path := place.Key(UsePath(name, i, j), "config")
 			resolved := d.resolve(path, use.Config).(map[string]any)
 			use.resolved = &resolvedConfig{json: canonicalJSON(resolved)}
 		}
@@ -74,13 +76,13 @@ func (d *decoder) resolve(path string, value any) any {
 	case map[string]any:
 		object := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			object[key] = d.resolve(keyPath(path, key), v[key])
+			object[key] = d.resolve(place.Key(path, key), v[key])
 		}
 		return object
 	case []any:
 		array := make([]any, len(v))
 		for i := range v {
-			array[i] = d.resolve(elementPath(path, i), v[i])
+			array[i] = d.resolve(place.Element(path, i), v[i])
 		}
 		return array
 	case string:

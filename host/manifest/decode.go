@@ -4,13 +4,12 @@ import (
 	"encoding"
 	"fmt"
 	"maps"
-	"math"
-	"net/netip"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // decoder fills a value from what the TOML parser read, strictly, and collects
@@ -110,7 +109,7 @@ func (d *decoder) structure(path string, table map[string]any, into reflect.Valu
 			continue
 		}
 		known = append(known, key)
-		at := keyPath(path, key)
+		at := place.Key(path, key)
 		raw, present := table[key]
 		if !present {
 			setDefault(value, field.Tag)
@@ -125,7 +124,7 @@ func (d *decoder) structure(path string, table map[string]any, into reflect.Valu
 		}
 		d.value(at, raw, value, field.Tag)
 		if field.Tag.Get("required") != "" && isEmpty(value) {
-			d.problem(at, "is empty", "write "+wanted(value.Type(), field.Tag))
+			d.problem(at, "is empty", "write "+example(at, key, value))
 		}
 	}
 	d.unknown(path, table, known)
@@ -135,7 +134,7 @@ func (d *decoder) structure(path string, table map[string]any, into reflect.Valu
 func (d *decoder) unknown(path string, table map[string]any, known []string) {
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		if !slices.Contains(known, key) {
-			d.problem(keyPath(path, key), "unknown key", DidYouMean(key, known))
+			d.problem(place.Key(path, key), "unknown key", DidYouMean(key, known))
 		}
 	}
 }
@@ -149,7 +148,7 @@ func (d *decoder) mapping(path string, raw any, into reflect.Value) {
 	into.Set(reflect.MakeMapWithSize(into.Type(), len(table)))
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		element := reflect.New(into.Type().Elem()).Elem()
-		d.value(keyPath(path, key), table[key], element, "")
+		d.value(place.Key(path, key), table[key], element, "")
 		into.SetMapIndex(reflect.ValueOf(key), element)
 	}
 }
@@ -168,7 +167,7 @@ func (d *decoder) list(path string, raw any, into reflect.Value, tag reflect.Str
 	}
 	into.Set(reflect.MakeSlice(into.Type(), len(items), len(items)))
 	for i, item := range items {
-		d.value(elementPath(path, i), item, into.Index(i), "")
+		d.value(place.Element(path, i), item, into.Index(i), "")
 	}
 }
 
@@ -215,7 +214,7 @@ func (d *decoder) text(path string, raw any, v encoding.TextUnmarshaler, into re
 		return
 	}
 	if v.UnmarshalText([]byte(s)) != nil {
-		d.problem(path, fmt.Sprintf("%q is not %s", s, article(into.Type())), "write "+wanted(into.Type(), tag))
+		d.problem(path, fmt.Sprintf("%q is not %s", s, noun(into.Type())), "write "+wanted(into.Type(), tag))
 		return
 	}
 	d.inBounds(path, raw, into, tag)
@@ -303,113 +302,4 @@ func plain(raw any) any {
 		}
 	}
 	return raw
-}
-
-// kindOf names the TOML type of a value, with its article.
-func kindOf(raw any) string {
-	switch v := raw.(type) {
-	case string:
-		return "a string"
-	case int64:
-		return "an integer"
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return "not a finite number"
-		}
-		return "a fraction"
-	case bool:
-		return "a boolean"
-	case time.Time:
-		return "a date or time"
-	case []any:
-		return "an array"
-	}
-	return "a table"
-}
-
-// wanted describes what a field of type t with this tag accepts.
-func wanted(t reflect.Type, tag reflect.StructTag) string {
-	if enum := strings.Fields(tag.Get("enum")); len(enum) > 0 {
-		return alternatives(enum)
-	}
-	if only := tag.Get("min"); only != "" && only == tag.Get("max") {
-		return only
-	}
-	return article(t) + bounds(tag)
-}
-
-// article names what a type is in TOML, by example where that helps.
-func article(t reflect.Type) string {
-	switch reflect.Zero(t).Interface().(type) {
-	case Duration:
-		return `a duration such as "250ms" or "1m30s"`
-	case Size:
-		return `a size such as "512B", "64KiB" or "16MiB"`
-	case BodyNeed:
-		return bodyForms
-	case netip.Prefix:
-		return `a network such as "10.0.0.0/8" or "192.0.2.1/32"`
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Int:
-		return "an integer"
-	case reflect.Float64:
-		return "a number"
-	case reflect.Slice:
-		return "an array"
-	}
-	return "a table"
-}
-
-// bounds describes the min and max tags.
-func bounds(tag reflect.StructTag) string {
-	lowest, highest := tag.Get("min"), tag.Get("max")
-	switch {
-	case lowest != "" && highest != "":
-		return " from " + lowest + " to " + highest
-	case lowest != "":
-		return ", at least " + lowest
-	case highest != "":
-		return ", at most " + highest
-	}
-	return ""
-}
-
-// alternatives lists words as "a", "b" or "c".
-func alternatives(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = fmt.Sprintf("%q", word)
-	}
-	last := len(quoted) - 1
-	if last == 0 {
-		return quoted[0]
-	}
-	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
-}
-
-// example shows how a missing key would be written.
-func example(path, key string, v reflect.Value) string {
-	switch v.Kind() {
-	case reflect.Int:
-		return key + " = 1"
-	case reflect.Slice:
-		return "[[" + withoutIndices(path) + "]]"
-	}
-	return key + ` = "..."`
-}
-
-// withoutIndices turns the path of an array of tables into its header.
-func withoutIndices(path string) string {
-	header := ""
-	for _, s := range splitPath(path) {
-		if !s.element {
-			header = keyPath(header, s.key)
-		}
-	}
-	return header
 }

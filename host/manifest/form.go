@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // The types that have more than one form in TOML.
@@ -52,7 +54,7 @@ func (d *decoder) onError(path string, raw any, into *OnError) {
 	}
 	for i, action := range into.actions() {
 		if kind, ok := table[failureKinds[i]]; ok {
-			*action = d.action(keyPath(path, failureKinds[i]), kind)
+			*action = d.action(place.Key(path, failureKinds[i]), kind)
 		}
 	}
 	d.unknown(path, table, failureKinds[:])
@@ -69,7 +71,7 @@ func (d *decoder) action(path string, raw any) Action {
 	case map[string]any:
 		status, ok := v["respond"].(int64)
 		if !ok || status < 400 || status > 599 {
-			d.problem(keyPath(path, "respond"), "is not a status of failure", "write a status from 400 to 599")
+			d.problem(place.Key(path, "respond"), "is not a status of failure", "write a status from 400 to 599")
 		}
 		d.unknown(path, v, []string{"respond"})
 		return Action{Kind: "respond", Status: int(status)}
@@ -93,7 +95,7 @@ func (d *decoder) headerMatches(path string, raw any, into *[]HeaderMatch) {
 		case bool:
 			match.Present, match.Absent = v, !v
 		default:
-			d.mistyped(keyPath(path, name), v, `a value such as "text/*", true (present) or false (absent)`)
+			d.mistyped(place.Key(path, name), v, `a value such as "text/*", true (present) or false (absent)`)
 		}
 		*into = append(*into, match)
 	}
@@ -127,13 +129,13 @@ func (d *decoder) toJSON(path string, raw any) any {
 	case map[string]any:
 		object := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			object[key] = d.toJSON(keyPath(path, key), v[key])
+			object[key] = d.toJSON(place.Key(path, key), v[key])
 		}
 		return object
 	case []any:
 		array := make([]any, len(v))
 		for i := range v {
-			array[i] = d.toJSON(elementPath(path, i), v[i])
+			array[i] = d.toJSON(place.Element(path, i), v[i])
 		}
 		return array
 	case float64:

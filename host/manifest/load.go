@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // maxFileBytes bounds every file that is read here.
@@ -123,21 +125,26 @@ func (d *decoder) complete(m *Manifest) {
 // read parses TOML and finds the places of its keys. What it cannot parse is
 // one problem.
 func read(path string, data []byte) (*Source, map[string]any, Problems) {
-	source := &Source{file: path, root: &place{line: 1, column: 1}}
+	source := &Source{file: path, places: &place.Index{}}
 	if len(data) > maxFileBytes {
 		return nil, nil, Problems{source.Problem("", "is larger than 1 MiB", "a configuration file is short")}
 	}
-	root, tooDeep := scan(string(data))
-	if tooDeep != nil {
-		p := source.Problem("", "nests too deep", fmt.Sprintf("at most %d levels", maxDepth))
-		p.Line, p.Column = tooDeep.line, tooDeep.column
+	places := place.Scan(string(data))
+	if at, deep := places.TooDeep(); deep {
+		p := source.Problem("", "nests too deep", fmt.Sprintf("at most %d levels", place.MaxDepth))
+		p.Line, p.Column = at.Line, at.Column
 		return nil, nil, Problems{p}
 	}
-	source.root = root
 	raw := make(map[string]any)
 	if _, err := toml.Decode(string(data), &raw); err != nil {
 		return nil, nil, Problems{syntaxProblem(source, data, err)}
 	}
+	if twice := places.Twice(); twice != nil {
+		p := source.Problem(place.Key("", twice.Key), fmt.Sprintf("has a value already, in line %d", twice.First.Line), "keep one of the two")
+		p.Line, p.Column = twice.Second.Line, twice.Second.Column
+		return nil, nil, Problems{p}
+	}
+	source.places = places
 	plain(raw)
 	return source, raw, nil
 }
@@ -149,7 +156,7 @@ func syntaxProblem(source *Source, data []byte, err error) Problem {
 	if !errors.As(err, &syntax) {
 		return p
 	}
-	p.Wrong = syntax.Message
+	p.Wrong = strings.TrimSuffix(syntax.Message, ".")
 	before := string(data[:min(max(syntax.Position.Start, 0), len(data))])
 	p.Line = 1 + strings.Count(before, "\n")
 	p.Column = len(before) - strings.LastIndexByte(before, '\n')
@@ -204,5 +211,5 @@ func absolute(path string) string {
 // "plugin:...".
 func hasScheme(source string) bool {
 	scheme, _, found := strings.Cut(source, ":")
-	return found && len(scheme) > 1 && isBareKey(scheme)
+	return found && len(scheme) > 1 && place.IsBareKey(scheme)
 }

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // PolicyFile is one policy.toml: what an artifact says of itself.
@@ -56,8 +58,6 @@ type BodyNeed struct {
 	Mode BodyMode
 	Max  Size // of BodyPeek and BodyBuffer
 }
-
-const bodyForms = `"none", "peek(4KiB)", "buffer(1MiB)" or "stream"`
 
 // UnmarshalText accepts "none", "stream", "peek(SIZE)" and "buffer(SIZE)".
 func (n *BodyNeed) UnmarshalText(text []byte) error {
@@ -169,7 +169,7 @@ func isSemanticVersion(s string) bool {
 func areIdentifiers(s string, leadingZeros bool) bool {
 	for id := range strings.SplitSeq(s, ".") {
 		numeric := strings.Trim(id, "0123456789") == ""
-		if !isBareKey(id) || strings.Contains(id, "_") || numeric && !leadingZeros && !isVersionNumber(id) {
+		if !place.IsBareKey(id) || strings.Contains(id, "_") || numeric && !leadingZeros && !isVersionNumber(id) {
 			return false
 		}
 	}

@@ -3,6 +3,8 @@ package manifest
 import (
 	"fmt"
 	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // isReference reports whether a string stands for an environment variable or
@@ -12,7 +14,8 @@ func isReference(s string) bool {
 }
 
 // dereference returns what a reference stands for. Of a file one line end at
-// its end is dropped. What is not there is a problem at path.
+// its end is dropped. What is not there, or empty, is a problem at path: an
+// empty secret opens what it was to close.
 func (d *decoder) dereference(path, reference string) string {
 	if name, ok := strings.CutPrefix(reference, "env:"); ok {
 		return d.variable(path, name)
@@ -27,8 +30,11 @@ func (d *decoder) dereference(path, reference string) string {
 		d.problem(path, "file cannot be read: "+cause(err), "name a file that this user may read")
 		return ""
 	}
-	value := strings.TrimSuffix(string(text), "\n")
-	return strings.TrimSuffix(value, "\r")
+	value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if value == "" {
+		d.problem(path, "file is empty: "+d.absolute(name), "write the secret into it")
+	}
+	return value
 }
 
 // variable returns the value of an environment variable.
@@ -38,12 +44,12 @@ func (d *decoder) variable(path, name string) string {
 		return ""
 	}
 	value, ok := d.lookup(name)
-	if !ok {
-		d.problem(path, "environment variable "+name+" is not set", "set "+name+`, or use "file:path"`)
+	if !ok || value == "" {
+		d.problem(path, "environment variable "+name+" is not set or empty", "set "+name+`, or use "file:path"`)
 	}
 	return value
 }
 
 func isVariableName(name string) bool {
-	return isBareKey(name) && !strings.Contains(name, "-") && (name[0] < '0' || name[0] > '9')
+	return place.IsBareKey(name) && !strings.Contains(name, "-") && (name[0] < '0' || name[0] > '9')
 }

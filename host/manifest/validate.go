@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // validator checks what single fields cannot say: names that must exist, values
@@ -26,12 +28,16 @@ func validate(d *decoder, m *Manifest) {
 	v.telemetry()
 	v.listeners()
 	for _, name := range slices.Sorted(maps.Keys(m.Upstreams)) {
-		v.name(keyPath("upstream", name), name)
-		v.upstream(keyPath("upstream", name), m.Upstreams[name])
+		if path := place.Key("upstream", name); !v.failed[path] {
+			v.name(path, name)
+			v.upstream(path, m.Upstreams[name])
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Policies)) {
-		v.name(keyPath("policy", name), name)
-		v.policy(keyPath("policy", name), m.Policies[name])
+		if path := place.Key("policy", name); !v.failed[path] {
+			v.name(path, name)
+			v.policy(path, m.Policies[name])
+		}
 	}
 	v.tier("edge", &m.Edge)
 	v.tier("service", &m.Service)
@@ -55,8 +61,8 @@ func isToken(s string) bool {
 
 // name checks a name that stands in metrics, paths and host calls.
 func (v *validator) name(path, name string) {
-	if name == "" || len(name) > 64 || strings.Trim(name, "-_.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		v.problem(path, fmt.Sprintf("%q cannot be a name", name), "write 1 to 64 letters, digits, -, _ and .")
+	if len(name) > 64 || !place.IsBareKey(name) {
+		v.problem(path, fmt.Sprintf("%q cannot be a name", name), "write 1 to 64 letters, digits, - and _")
 	}
 }
 
@@ -141,25 +147,25 @@ func (v *validator) telemetry() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.OTLPHeaders)) {
 		if !isToken(name) {
-			v.problem(keyPath("telemetry.otlp_headers", name), fmt.Sprintf("%q is not a field name", name), `write a name such as "authorization"`)
+			v.problem(place.Key("telemetry.otlp_headers", name), fmt.Sprintf("%q is not a field name", name), `write a name such as "authorization"`)
 		}
 	}
 }
 
 func (v *validator) policy(path string, p Policy) {
 	if hasScheme(p.Source) {
-		v.problem(keyPath(path, "source"), fmt.Sprintf("%q is neither a folder nor a file", p.Source), "write the path of a folder with a policy.toml, or of a .wasm file")
+		v.problem(place.Key(path, "source"), fmt.Sprintf("%q is neither a folder nor a file", p.Source), "write the path of a folder with a policy.toml, or of a .wasm file")
 	}
 	if hexDigits, ok := strings.CutPrefix(p.Digest, "sha256:"); p.Digest != "" && (!ok || len(hexDigits) != 64 || strings.Trim(hexDigits, "0123456789abcdef") != "") {
-		v.problem(keyPath(path, "digest"), fmt.Sprintf("%q is not a digest", p.Digest), `write "sha256:" and 64 hexadecimal digits in lower case`)
+		v.problem(place.Key(path, "digest"), fmt.Sprintf("%q is not a digest", p.Digest), `write "sha256:" and 64 hexadecimal digits in lower case`)
 	}
-	v.grants(keyPath(path, "grants"), p.Grants)
+	v.grants(place.Key(path, "grants"), p.Grants)
 }
 
 // grants checks that capabilities are known and named once.
 func (v *validator) grants(path string, grants []string) {
 	for i, grant := range grants {
-		at := elementPath(path, i)
+		at := place.Element(path, i)
 		switch {
 		case slices.Contains(grants[:i], grant):
 			v.problem(at, fmt.Sprintf("%q is granted twice", grant), "remove one")
@@ -181,7 +187,7 @@ func (v *validator) unused() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.m.Policies)) {
 		if !used[name] {
-			v.warn(keyPath("policy", name), "no stage uses it", "use it in a stage, or remove it")
+			v.warn(place.Key("policy", name), "no stage uses it", "use it in a stage, or remove it")
 		}
 	}
 	if v.mayRoute() {
@@ -189,7 +195,7 @@ func (v *validator) unused() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.m.Upstreams)) {
 		if name != v.m.Service.Upstream && (v.m.Split == nil || name != v.m.Split.Hosts) {
-			v.warn(keyPath("upstream", name), "nothing is sent to it", "name it in service.upstream, grant a policy "+routeCapability+", or remove it")
+			v.warn(place.Key("upstream", name), "nothing is sent to it", "name it in service.upstream, grant a policy "+routeCapability+", or remove it")
 		}
 	}
 }

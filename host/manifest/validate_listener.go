@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 func (v *validator) listeners() {
@@ -16,19 +18,19 @@ func (v *validator) listeners() {
 	names := make(map[string]bool)
 	for i := range v.m.Listeners {
 		l := &v.m.Listeners[i]
-		path := elementPath("listener", i)
-		if _, ok := v.hostPort(keyPath(path, "address"), l.Address); ok {
+		path := place.Element("listener", i)
+		if _, ok := v.hostPort(place.Key(path, "address"), l.Address); ok {
 			v.overlap(path, i)
 		}
-		if names[l.Name] {
-			v.problem(keyPath(path, "name"), fmt.Sprintf("%q names another listener too", l.Name), "give each listener a name of its own")
+		if l.Name != "" && names[l.Name] {
+			v.problem(place.Key(path, "name"), fmt.Sprintf("%q names another listener too", l.Name), "give each listener a name of its own")
 		}
 		names[l.Name] = true
 		if l.TLS != nil {
-			v.listenerTLS(keyPath(path, "tls"), l.TLS)
+			v.listenerTLS(place.Key(path, "tls"), l.TLS)
 		}
-		if l.Link && (l.TLS == nil || l.TLS.ClientAuth != "required") && !v.failed[keyPath(path, "tls.client_auth")] {
-			v.problem(keyPath(path, "link"), "is open to clients without a certificate", `add tls with client_auth = "required" and client_ca`)
+		if l.Link && (l.TLS == nil || l.TLS.ClientAuth != "required") && !v.failed[place.Key(path, "tls", "client_auth")] {
+			v.problem(place.Key(path, "link"), "is open to clients without a certificate", `add tls with client_auth = "required" and client_ca`)
 		}
 	}
 }
@@ -37,11 +39,11 @@ func (v *validator) listeners() {
 func (v *validator) overlap(path string, i int) {
 	address := v.m.Listeners[i].Address
 	if sameSocket(address, v.m.Host.Admin) {
-		v.problem(keyPath(path, "address"), address+" is the admin address too", "choose another port, here or for host.admin")
+		v.problem(place.Key(path, "address"), address+" is the admin address too", "choose another port, here or for host.admin")
 	}
 	for j := range i {
 		if sameSocket(address, v.m.Listeners[j].Address) {
-			v.problem(keyPath(path, "address"), fmt.Sprintf("%s overlaps %s of listener[%d]", address, v.m.Listeners[j].Address, j), "choose another port or address")
+			v.problem(place.Key(path, "address"), fmt.Sprintf("%s overlaps %s of listener[%d]", address, v.m.Listeners[j].Address, j), "choose another port or address")
 		}
 	}
 }
@@ -73,11 +75,11 @@ func sameSocket(a, b string) bool {
 
 func (v *validator) listenerTLS(path string, t *TLS) {
 	for i, c := range t.Certificates {
-		v.keyPair(elementPath(keyPath(path, "certificates"), i), c.Cert, c.Key)
+		v.keyPair(place.Element(place.Key(path, "certificates"), i), c.Cert, c.Key)
 	}
-	at := keyPath(path, "client_ca")
+	at := place.Key(path, "client_ca")
 	switch {
-	case t.ClientAuth == "none" && t.ClientCA != "" && !v.failed[keyPath(path, "client_auth")]:
+	case t.ClientAuth == "none" && t.ClientCA != "" && !v.failed[place.Key(path, "client_auth")]:
 		v.problem(at, "has no effect: no client is asked for a certificate", `add client_auth = "required" or "optional"`)
 	case t.ClientAuth != "none" && t.ClientCA == "":
 		v.problem(at, "is missing: client certificates cannot be verified", "add the PEM file of the authorities that sign them")
@@ -89,13 +91,13 @@ func (v *validator) listenerTLS(path string, t *TLS) {
 // keyPair checks the files of a certificate and its key at cert and key below
 // path.
 func (v *validator) keyPair(path, cert, key string) {
-	certPEM, certOK := v.pem(keyPath(path, "cert"), cert)
-	keyPEM, keyOK := v.pem(keyPath(path, "key"), key)
+	certPEM, certOK := v.pem(place.Key(path, "cert"), cert)
+	keyPEM, keyOK := v.pem(place.Key(path, "key"), key)
 	if !certOK || !keyOK {
 		return
 	}
 	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
-		v.problem(keyPath(path, "cert"), "does not make a pair with its key: "+err.Error(), "name PEM files of a certificate chain and of its private key")
+		v.problem(place.Key(path, "cert"), "does not make a pair with its key: "+err.Error(), "name PEM files of a certificate chain and of its private key")
 	}
 }
 

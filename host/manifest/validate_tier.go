@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // routeCapability is the capability module by which a policy chooses an
@@ -16,20 +18,20 @@ func (v *validator) tier(name string, t *Tier) {
 	for i := range t.Stages {
 		stage, path := &t.Stages[i], StagePath(name, i)
 		if stage.Name != "" {
-			v.name(keyPath(path, "name"), stage.Name)
+			v.name(place.Key(path, "name"), stage.Name)
 		}
 		if seen[stage.Name] {
-			v.problem(keyPath(path, "name"), fmt.Sprintf("%q names another stage of this tier too", stage.Name), "give each stage a name of its own")
+			v.problem(place.Key(path, "name"), fmt.Sprintf("%q names another stage of this tier too", stage.Name), "give each stage a name of its own")
 		}
 		seen[stage.Name] = true
 		if stage.When != nil {
-			v.when(keyPath(path, "when"), stage.When)
+			v.when(place.Key(path, "when"), stage.When)
 		}
 		for j := range stage.Uses {
-			v.policyName(keyPath(UsePath(name, i, j), "policy"), stage.Uses[j].Policy)
+			v.policyName(place.Key(UsePath(name, i, j), "policy"), stage.Uses[j].Policy)
 		}
 		if stage.Timeout > t.Timeout {
-			v.problem(keyPath(path, "timeout"), fmt.Sprintf("%s is longer than the tier's (%s)", stage.Timeout.D(), t.Timeout.D()), "write less, or raise "+name+".timeout")
+			v.problem(place.Key(path, "timeout"), fmt.Sprintf("%s is longer than the tier's (%s)", stage.Timeout.D(), t.Timeout.D()), "write less, or raise "+name+".timeout")
 		}
 	}
 }
@@ -83,15 +85,15 @@ func (v *validator) split() {
 	if v.m.Split == nil || v.m.Split.Hosts == "" || !v.upstreamName("split.hosts", v.m.Split.Hosts) {
 		return
 	}
-	path, u := keyPath("upstream", v.m.Split.Hosts), v.m.Upstreams[v.m.Split.Hosts]
+	path, u := place.Key("upstream", v.m.Split.Hosts), v.m.Upstreams[v.m.Split.Hosts]
 	if mayUse(&u, "http") && (u.Discovery == nil || u.Discovery.File == "") || !mayUse(&u, "https") {
 		v.problem("split.hosts", fmt.Sprintf("upstream %q is not https throughout", v.m.Split.Hosts), "write https endpoints: the tiers speak mutual TLS")
 	}
 	if u.TLS == nil || u.TLS.Cert == "" {
-		v.problem(keyPath(path, "tls"), "has no client certificate, which service hosts ask for", "add cert and key")
+		v.problem(place.Key(path, "tls"), "has no client certificate, which service hosts ask for", "add cert and key")
 	}
 	if u.Protocol == "h1" {
-		v.problem(keyPath(path, "protocol"), "the tiers speak HTTP/2", `write "h2" or "auto"`)
+		v.problem(place.Key(path, "protocol"), "the tiers speak HTTP/2", `write "h2" or "auto"`)
 	}
 }
 
@@ -100,11 +102,11 @@ func (v *validator) when(path string, w *When) {
 	if len(w.Host)+len(w.Path)+len(w.Method)+len(w.Header)+len(w.Client) == 0 && w.Not == nil && !v.anyFailed(path) {
 		v.problem(path, "is empty", "write a condition, or remove it")
 	}
-	v.patterns(keyPath(path, "host"), w.Host, isHostPattern, `a host such as "example.com" or "*.example.com", without port`)
-	v.patterns(keyPath(path, "path"), w.Path, isPathPattern, `a path such as "/login" or "/api/*"`)
-	v.patterns(keyPath(path, "method"), w.Method, isMethod, `a method such as "GET"`)
+	v.patterns(place.Key(path, "host"), w.Host, isHostPattern, `a host such as "example.com" or "*.example.com", without port`)
+	v.patterns(place.Key(path, "path"), w.Path, isPathPattern, `a path such as "/login" or "/api/*"`)
+	v.patterns(place.Key(path, "method"), w.Method, isMethod, `a method such as "GET"`)
 	for _, h := range w.Header {
-		at := keyPath(keyPath(path, "header"), h.Name)
+		at := place.Key(place.Key(path, "header"), h.Name)
 		if !isToken(h.Name) {
 			v.problem(at, fmt.Sprintf("%q is not a field name", h.Name), `write a name such as "content-type"`)
 		}
@@ -113,7 +115,7 @@ func (v *validator) when(path string, w *When) {
 		}
 	}
 	if w.Not != nil {
-		v.when(keyPath(path, "not"), w.Not)
+		v.when(place.Key(path, "not"), w.Not)
 	}
 }
 
@@ -130,7 +132,7 @@ func (v *validator) anyFailed(path string) bool {
 // patterns checks each string of a list that may be written without brackets.
 func (v *validator) patterns(path string, patterns []string, valid func(string) bool, want string) {
 	for i, pattern := range patterns {
-		if at := elementPath(path, i); !valid(pattern) {
+		if at := place.Element(path, i); !valid(pattern) {
 			if !v.source.Has(at) {
 				at = path
 			}

@@ -5,13 +5,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
 // EchoURL is the endpoint of the origin that is built into the binary.
 const EchoURL = "ergo:echo"
 
 func (v *validator) upstream(path string, u Upstream) {
-	at := func(key string) string { return keyPath(path, key) }
+	at := func(keys ...string) string { return place.Key(path, keys...) }
 	switch {
 	case len(u.Endpoints) > 0 && u.Discovery != nil:
 		v.problem(at("discovery"), "stands beside endpoints", "keep one of endpoints and discovery")
@@ -37,17 +39,17 @@ func (v *validator) upstream(path string, u Upstream) {
 	if u.TryTimeout > u.Timeout {
 		v.problem(at("try_timeout"), fmt.Sprintf("%s is longer than timeout (%s)", u.TryTimeout.D(), u.Timeout.D()), "write less, or raise timeout")
 	}
-	if u.Connections.Idle > u.Connections.Max && v.source.Has(at("connections.idle")) {
-		v.problem(at("connections.idle"), fmt.Sprintf("%d is more than max (%d)", u.Connections.Idle, u.Connections.Max), "write less, or raise max")
+	if u.Connections.Idle > u.Connections.Max && v.source.Has(at("connections", "idle")) {
+		v.problem(at("connections", "idle"), fmt.Sprintf("%d is more than max (%d)", u.Connections.Idle, u.Connections.Max), "write less, or raise max")
 	}
-	v.statuses(at("retry.status"), u.Retry.Status, 400, 599)
+	v.statuses(at("retry", "status"), u.Retry.Status, 400, 599)
 }
 
 func (v *validator) endpoints(path string, endpoints []Endpoint) {
 	seen := make(map[string]bool)
 	for i, e := range endpoints {
-		at := elementPath(path, i)
-		if v.failed[at] || v.failed[keyPath(at, "url")] {
+		at := place.Element(path, i)
+		if v.failed[at] || v.failed[place.Key(at, "url")] {
 			continue
 		}
 		switch {
@@ -98,13 +100,13 @@ func (v *validator) discovery(path string, d *Discovery) {
 		v.problem(path, "has both dns and file", "keep one")
 	case d.DNS != "":
 		if !isEndpointURL(d.DNS, true) {
-			v.problem(keyPath(path, "dns"), fmt.Sprintf("%q cannot be looked up", hideUser(d.DNS)), `write "http://name:port" or "https://name:port"`)
+			v.problem(place.Key(path, "dns"), fmt.Sprintf("%q cannot be looked up", hideUser(d.DNS)), `write "http://name:port" or "https://name:port"`)
 		}
 	case d.File != "":
 		if _, err := loadEndpoints(d.File, v.settings); err != nil {
-			v.problem(keyPath(path, "file"), "cannot be used: "+cause(err), `name a TOML file with endpoints = ["http://host:port"]`)
+			v.problem(place.Key(path, "file"), "cannot be used: "+cause(err), `name a TOML file with endpoints = ["http://host:port"]`)
 		}
-	case !v.failed[keyPath(path, "dns")] && !v.failed[keyPath(path, "file")]:
+	case !v.failed[place.Key(path, "dns")] && !v.failed[place.Key(path, "file")]:
 		v.problem(path, "has neither dns nor file", `add dns = "http://name:port" or file = "endpoints.toml"`)
 	}
 }
@@ -126,29 +128,29 @@ func (v *validator) hash(path string, u *Upstream) {
 func (v *validator) upstreamTLS(path string, t *UpstreamTLS) {
 	switch {
 	case t.Cert != "" && t.Key == "":
-		v.problem(keyPath(path, "key"), "is missing beside cert", "add the PEM file of the certificate's key")
+		v.problem(place.Key(path, "key"), "is missing beside cert", "add the PEM file of the certificate's key")
 	case t.Key != "" && t.Cert == "":
-		v.problem(keyPath(path, "cert"), "is missing beside key", "add the PEM file of the key's certificate")
+		v.problem(place.Key(path, "cert"), "is missing beside key", "add the PEM file of the key's certificate")
 	default:
 		v.keyPair(path, t.Cert, t.Key)
 	}
 	if t.CA != "" {
-		v.authorities(keyPath(path, "ca"), t.CA)
+		v.authorities(place.Key(path, "ca"), t.CA)
 	}
 	if t.Insecure {
-		v.warn(keyPath(path, "insecure"), "any certificate is accepted", "name the authority in ca instead")
+		v.warn(place.Key(path, "insecure"), "any certificate is accepted", "name the authority in ca instead")
 	}
 }
 
 func (v *validator) health(path string, h *Health) {
 	if !strings.HasPrefix(h.Path, "/") {
-		v.problem(keyPath(path, "path"), fmt.Sprintf("%q is not a path", h.Path), `write a path such as "/healthz"`)
+		v.problem(place.Key(path, "path"), fmt.Sprintf("%q is not a path", h.Path), `write a path such as "/healthz"`)
 	}
-	v.statuses(keyPath(path, "status"), h.Status, 100, 599)
+	v.statuses(place.Key(path, "status"), h.Status, 100, 599)
 	owner := map[string]string{"path": "http", "status": "http", "service": "grpc"}
 	for _, key := range []string{"path", "status", "service"} {
-		if v.source.Has(keyPath(path, key)) && h.Kind != owner[key] {
-			v.problem(keyPath(path, key), fmt.Sprintf("has no effect with kind %q", h.Kind), fmt.Sprintf("write kind = %q, or remove it", owner[key]))
+		if v.source.Has(place.Key(path, key)) && h.Kind != owner[key] {
+			v.problem(place.Key(path, key), fmt.Sprintf("has no effect with kind %q", h.Kind), fmt.Sprintf("write kind = %q, or remove it", owner[key]))
 		}
 	}
 }
@@ -157,7 +159,7 @@ func (v *validator) health(path string, h *Health) {
 func (v *validator) statuses(path string, statuses []int, lowest, highest int) {
 	for i, status := range statuses {
 		if status < lowest || status > highest {
-			v.problem(elementPath(path, i), fmt.Sprintf("%d is not such a status", status), fmt.Sprintf("write a status from %d to %d", lowest, highest))
+			v.problem(place.Element(path, i), fmt.Sprintf("%d is not such a status", status), fmt.Sprintf("write a status from %d to %d", lowest, highest))
 		}
 	}
 }

@@ -36,18 +36,19 @@ var sizeUnits = []struct {
 	bytes  int64
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 
-// UnmarshalText accepts a whole number with one of the units B, KiB, MiB, GiB.
+// UnmarshalText accepts a whole number with one of the units B, KiB, MiB, GiB,
+// up to 2^50 bytes.
 func (s *Size) UnmarshalText(text []byte) error {
 	for _, u := range sizeUnits {
 		digits, ok := strings.CutSuffix(string(text), u.suffix)
 		if !ok {
 			continue
 		}
-		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n < 0 || n > (1<<50)/u.bytes {
+		n, err := strconv.ParseUint(digits, 10, 50)
+		if err != nil || n > (1<<50)/uint64(u.bytes) {
 			break
 		}
-		*s = Size(n * u.bytes)
+		*s = Size(n) * Size(u.bytes)
 		return nil
 	}
 	return fmt.Errorf("%q is not a size", text)

@@ -1,13 +1,10 @@
-package manifest
+package place
 
 import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
-
-// maxDepth bounds how deep arrays and inline tables nest.
-const maxDepth = 64
 
 // scanner finds where the keys and array elements of a TOML document stand. It
 // judges nothing: what is not TOML is passed over, since the parser refuses it.
@@ -16,16 +13,16 @@ type scanner struct {
 	at        int
 	line      int
 	lineStart int
-	root      *place
-	tooDeep   *place // where nesting passed maxDepth, or nil
+	root      *node
+	tooDeep   *node  // where nesting passed MaxDepth, or nil
+	twice     *Twice // the first of its kind, or nil
 }
 
-// scan returns the places of a document, and the place where it nests too deep,
-// if it does.
-func scan(text string) (root, tooDeep *place) {
-	s := &scanner{text: text, line: 1, root: &place{line: 1, column: 1}}
+// Scan returns the places of a document.
+func Scan(text string) *Index {
+	s := &scanner{text: text, line: 1, root: &node{Position: Position{1, 1}}}
 	s.document()
-	return s.root, s.tooDeep
+	return &Index{root: s.root, tooDeep: s.tooDeep, twice: s.twice}
 }
 
 func (s *scanner) document() {
@@ -43,7 +40,7 @@ func (s *scanner) document() {
 }
 
 // header reads [a.b] or [[a.b]] and returns the table that it opens.
-func (s *scanner) header() *place {
+func (s *scanner) header() *node {
 	s.at++
 	array := s.take('[')
 	keys := s.key()
@@ -53,9 +50,9 @@ func (s *scanner) header() *place {
 		last := i == len(keys)-1
 		switch {
 		case last && array:
-			table = table.add(k.line, k.column)
+			table = table.add(k.at)
 		case last:
-			table.line, table.column = k.line, k.column
+			table.Position = k.at
 		case len(table.elements) > 0:
 			table = table.elements[len(table.elements)-1]
 		}
@@ -66,8 +63,12 @@ func (s *scanner) header() *place {
 }
 
 // keyValue reads a.b = value below table.
-func (s *scanner) keyValue(table *place, depth int) {
-	for _, k := range s.key() {
+func (s *scanner) keyValue(table *node, depth int) {
+	keys := s.key()
+	for i, k := range keys {
+		if earlier := table.keys[k.name]; earlier != nil && i == len(keys)-1 && s.twice == nil {
+			s.twice = &Twice{First: earlier.Position, Second: k.at, Key: k.name}
+		}
 		table = table.enter(k)
 	}
 	s.take('=')
@@ -76,8 +77,8 @@ func (s *scanner) keyValue(table *place, depth int) {
 }
 
 // value reads the value of the key or element at p.
-func (s *scanner) value(p *place, depth int) {
-	if depth > maxDepth {
+func (s *scanner) value(p *node, depth int) {
+	if depth > MaxDepth {
 		s.tooDeep = p
 		return
 	}
@@ -88,7 +89,7 @@ func (s *scanner) value(p *place, depth int) {
 	case '"', '\'':
 		s.quoted()
 	case '[':
-		s.items(']', func() { s.value(p.add(s.line, s.column()), depth+1) })
+		s.items(']', func() { s.value(p.add(s.position()), depth+1) })
 	case '{':
 		s.items('}', func() { s.keyValue(p, depth+1) })
 	default:
@@ -116,8 +117,8 @@ func (s *scanner) items(closing byte, item func()) {
 
 // part is one part of a dotted key.
 type part struct {
-	name         string
-	line, column int
+	name string
+	at   Position
 }
 
 // key reads a dotted key, and at least one byte of what is none.
@@ -126,7 +127,7 @@ func (s *scanner) key() []part {
 	before := s.at
 	for s.more() {
 		s.skipSpace()
-		p := part{line: s.line, column: s.column()}
+		p := part{at: s.position()}
 		start := s.at
 		if s.more() && (s.text[s.at] == '"' || s.text[s.at] == '\'') {
 			p.name = s.quoted()
@@ -217,28 +218,9 @@ func unescape(raw string) string {
 	return b.String()
 }
 
-// enter returns the place of a key below p, which it makes if need be.
-func (p *place) enter(k part) *place {
-	if below := p.keys[k.name]; below != nil {
-		return below
-	}
-	if p.keys == nil {
-		p.keys = make(map[string]*place)
-	}
-	below := &place{line: k.line, column: k.column}
-	p.keys[k.name] = below
-	return below
-}
+func (s *scanner) more() bool { return s.at < len(s.text) }
 
-// add appends an element to the array at p.
-func (p *place) add(line, column int) *place {
-	element := &place{line: line, column: column}
-	p.elements = append(p.elements, element)
-	return element
-}
-
-func (s *scanner) more() bool  { return s.at < len(s.text) }
-func (s *scanner) column() int { return s.at - s.lineStart + 1 }
+func (s *scanner) position() Position { return Position{s.line, s.at - s.lineStart + 1} }
 
 // take passes c if it is next.
 func (s *scanner) take(c byte) bool {
