@@ -15,6 +15,7 @@ type family struct {
 	inFlight *prometheus.GaugeVec
 	duration *prometheus.HistogramVec
 	total    *prometheus.CounterVec
+	gone     func(labels []string) // told of the end of a part; may be nil
 
 	mu    sync.Mutex
 	parts map[string]*RED // by joined label values
@@ -88,6 +89,9 @@ func (f *family) close(r *RED) {
 	f.duration.DeleteLabelValues(r.labels...)
 	for _, outcome := range f.outcomes {
 		f.total.DeleteLabelValues(append(slices.Clone(r.labels), outcome)...)
+	}
+	if f.gone != nil {
+		f.gone(r.labels)
 	}
 }
 

@@ -27,6 +27,7 @@ type Metrics struct {
 
 	listeners, tiers, stages, policies, upstreams *family
 
+	events  upstreamEvents
 	swaps   *prometheus.CounterVec
 	dropped *prometheus.CounterVec
 	exports *prometheus.CounterVec
@@ -58,6 +59,8 @@ func NewMetrics(version string) *Metrics {
 			Name: "ergo_otlp_exports_total", Help: "Batches sent to the OTLP collector, by signal and result.",
 		}, []string{"signal", "result"}),
 	}
+	m.events = newUpstreamEvents(reg)
+	m.upstreams.gone = m.events.forget
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ergo_build_info", Help: "1, with what was built.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},

@@ -147,7 +147,7 @@ func TestSnapshotIsReadAtScrape(t *testing.T) {
 		Generation: Generation{Number: 4, Since: time.Unix(1000, 0), InFlight: 3, Draining: 1, DrainingInFlight: 2},
 		Policies:   []PolicyState{use, use}, // one stage uses it twice
 		Tiers:      []TierState{{Tier: "edge", InFlight: 5, Limit: 10, Shed: 6}},
-		Upstreams:  []UpstreamState{{Upstream: "origin", BreakerOpen: true, Retries: 8}},
+		Upstreams:  []UpstreamState{{Upstream: "origin", BreakerOpen: true}},
 		Endpoints:  []EndpointState{{Upstream: "origin", Endpoint: "127.0.0.1:9000", Healthy: true}},
 	}
 	m.SetSource(func() Snapshot { return state })
@@ -169,7 +169,6 @@ func TestSnapshotIsReadAtScrape(t *testing.T) {
 		{"ergo_tier_bulkhead_in_flight", []string{"tier=edge"}, 5},
 		{"ergo_tier_bulkhead_shed_total", []string{"tier=edge"}, 6},
 		{"ergo_upstream_breaker_open", []string{"upstream=origin"}, 1},
-		{"ergo_upstream_retries_total", []string{"upstream=origin"}, 8},
 		{"ergo_upstream_endpoint_healthy", []string{"endpoint=127.0.0.1:9000"}, 1},
 	} {
 		m := find(families, c.name, c.labels...)
@@ -201,6 +200,30 @@ func TestSwapsAreCounted(t *testing.T) {
 	var none *Telemetry
 	none.Swap("watch", "done")
 	none.EndServer(request(), none.StartServer(request()))
+}
+
+func TestUpstreamEvents(t *testing.T) {
+	m := NewMetrics("test")
+	red := m.Upstream("origin")
+	m.Retried("origin", "reset")
+	m.Ejected("origin", "127.0.0.1:1", time.Second)
+	m.HealthChanged("origin", "127.0.0.1:1", false)
+	m.Waited("origin", time.Second)
+	names := []string{"retries_total", "ejections_total", "health_changes_total", "connection_wait_seconds"}
+	families := scrape(t, m)
+	for _, name := range names {
+		got := find(families, "ergo_upstream_"+name, "upstream=origin")
+		if n := got.GetCounter().GetValue() + float64(got.GetHistogram().GetSampleCount()); n != 1 {
+			t.Errorf("%s: got %v, want 1", name, n)
+		}
+	}
+	red.Close()
+	families = scrape(t, m)
+	for _, name := range names {
+		if find(families, "ergo_upstream_"+name) != nil {
+			t.Errorf("%s outlives its upstream", name)
+		}
+	}
 }
 
 // TestPartsComeAndGoUnderLoad is for the race detector: generations open and

@@ -51,8 +51,6 @@ type TierState struct {
 type UpstreamState struct {
 	Upstream    string
 	BreakerOpen bool
-	Retries     uint64
-	Ejections   uint64
 }
 
 // EndpointState is the state of one endpoint of an upstream.
@@ -96,8 +94,6 @@ var (
 	descTierBreaker  = desc("tier_breaker_open", "1 while the tier's breaker sheds.", "tier")
 
 	descUpstreamBreaker = desc("upstream_breaker_open", "1 while the upstream's breaker sheds.", "upstream")
-	descRetries         = desc("upstream_retries_total", "Tries after a failed one.", "upstream")
-	descEjections       = desc("upstream_ejections_total", "Endpoints taken out for failing exchanges.", "upstream")
 	descHealthy         = desc("upstream_endpoint_healthy", "1 while the endpoint is given requests.", endpointLabels...)
 	descEndpointFlight  = desc("upstream_endpoint_requests_in_flight", "Requests at the endpoint now.", endpointLabels...)
 )
@@ -127,8 +123,6 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	for i := range s.Upstreams {
 		u := &s.Upstreams[i]
 		e.gauge(descUpstreamBreaker, truth(u.BreakerOpen), u.Upstream)
-		e.counter(descRetries, u.Retries, u.Upstream)
-		e.counter(descEjections, u.Ejections, u.Upstream)
 	}
 	for i := range s.Endpoints {
 		p := &s.Endpoints[i]
