@@ -1,6 +1,37 @@
 package policy
 
-import "github.com/ergoproxy/ergo/host/manifest"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ergoproxy/ergo/host/manifest"
+)
+
+// MaxModuleBytes bounds a module. MaxFileBytes bounds its policy.toml.
+const (
+	MaxModuleBytes = 64 << 20
+	MaxFileBytes   = 1 << 20
+)
+
+// policyFileName is the file in an artifact's folder that says what it is.
+const policyFileName = "policy.toml"
+
+// wasmMagic is how every Wasm binary begins.
+var wasmMagic = []byte("\x00asm")
+
+var (
+	errNotWasm   = errors.New("is not a Wasm binary")
+	errTooLarge  = errors.New("is larger than its bound")
+	errIrregular = errors.New("is not a regular file")
+)
 
 // Artifact is a policy's bytes and what it says of itself. It is immutable.
 type Artifact struct {
@@ -8,4 +39,117 @@ type Artifact struct {
 	Module []byte // the Wasm module
 	File   manifest.PolicyFile
 	Source string // where it came from, for messages
+
+	text   []byte // of policy.toml; nil for a bare module
+	schema *configSchema
+}
+
+// NewArtifact makes an artifact of a module and the text of its policy.toml. A
+// nil text is a bare module: its name is source's without folder and suffix, and
+// it takes any configuration. source is for messages. Neither slice may be
+// written to any more. What is wrong in text is a manifest.Problems.
+func NewArtifact(source string, text, module []byte) (*Artifact, error) {
+	if !bytes.HasPrefix(module, wasmMagic) {
+		return nil, fmt.Errorf("module of %s %w", source, errNotWasm)
+	}
+	a := &Artifact{Digest: Digest(module), Module: module, Source: source, text: text}
+	if text == nil {
+		a.File = bareFile(source, a.Digest)
+		return a, nil
+	}
+	file, err := manifest.ParsePolicyFile(inFolder(source), text)
+	if err != nil {
+		return nil, err
+	}
+	a.File = *file
+	if a.schema, err = compileSchema(file); err != nil {
+		return nil, fmt.Errorf("%s: config: %w", inFolder(source), err)
+	}
+	return a, nil
+}
+
+// bareFile is what can be known of a module that comes without policy.toml. Its
+// version tells builds apart.
+func bareFile(source, digest string) manifest.PolicyFile {
+	name := filepath.Base(source)
+	return manifest.PolicyFile{
+		Name:    strings.TrimSuffix(name, filepath.Ext(name)),
+		Version: "0.0.0+" + strings.TrimPrefix(digest, digestPrefix)[:12],
+		ABI:     "http-wasm",
+		Module:  name,
+	}
+}
+
+// LoadArtifact reads an artifact from a folder with a policy.toml, or a bare
+// module from a .wasm file.
+func LoadArtifact(source string) (*Artifact, error) {
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, fmt.Errorf("load policy: %w", err)
+	}
+	if !info.IsDir() {
+		folder, name := filepath.Split(source)
+		module, err := readIn(folder, name, MaxModuleBytes)
+		if err != nil {
+			return nil, fmt.Errorf("load policy: %w", err)
+		}
+		return NewArtifact(source, nil, module)
+	}
+	text, err := readIn(source, policyFileName, MaxFileBytes)
+	if err != nil {
+		return nil, fmt.Errorf("load policy: %w", err)
+	}
+	file, err := manifest.ParsePolicyFile(inFolder(source), text)
+	if err != nil {
+		return nil, err
+	}
+	module, err := readIn(source, file.Module, MaxModuleBytes)
+	if err != nil {
+		return nil, fmt.Errorf("load policy %s: module: %w", file.Name, err)
+	}
+	return NewArtifact(source, text, module)
+}
+
+// inFolder names the policy.toml of a source.
+func inFolder(source string) string { return filepath.Join(source, policyFileName) }
+
+// readIn reads a regular file of at most max bytes in a folder, which no link
+// leads out of.
+func readIn(folder, name string, max int64) ([]byte, error) {
+	if folder == "" {
+		folder = "."
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	fail := func(err error) error { return &fs.PathError{Op: "read", Path: filepath.Join(folder, name), Err: err} }
+	// A pipe would block the open, so the look comes first.
+	if info, err := root.Stat(name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fail(errIrregular)
+	}
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, max+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > max {
+		return nil, fail(fmt.Errorf("%w of %d bytes", errTooLarge, max))
+	}
+	return data, nil
+}
+
+const digestPrefix = "sha256:"
+
+// Digest returns the "sha256:<hex>" of data.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return digestPrefix + hex.EncodeToString(sum[:])
 }

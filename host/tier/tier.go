@@ -126,6 +126,17 @@ func (t *Tier) Close() {
 // Name returns "edge" or "service".
 func (t *Tier) Name() string { return t.name }
 
+// Status is the load of a tier at one moment.
+type Status struct {
+	Bulkhead    BulkheadStatus `json:"bulkhead"`
+	BreakerOpen bool           `json:"breaker_open"`
+}
+
+// Status returns the tier's load now.
+func (t *Tier) Status() Status {
+	return Status{t.bulkhead.Status(), t.breaker.IsOpen()}
+}
+
 // Enter takes a place in the tier for the exchange, waiting for one within the
 // bounds of the queue. Each Enter that returned nil is followed by one Leave. A
 // failure means that the exchange was shed (503 with Retry-After), or gave up
