@@ -20,6 +20,7 @@ type Call struct {
 	Log *Log
 
 	budget *budget
+	names  intern
 	values context.Context // only while the instance is made
 }
 
@@ -39,6 +40,10 @@ func (c *Call) MustExchange() *exchange.Exchange {
 	}
 	return c.Exchange
 }
+
+// String returns bytes of the guest's memory as a string of the host's. Short
+// ones that come again and again are made once.
+func (c *Call) String(b []byte) string { return c.names.string(b) }
 
 // ErrTime is what a host function traps with when the guest's time is up.
 var ErrTime = errors.New("the call's time is up")

@@ -17,8 +17,8 @@ import (
 //	annotate(key, key_len, value, value_len)
 //
 // emit writes a line with fields to the host's log, within the policy's rate:
-// levels are -1 debug, 0 info, 1 warn, 2 error, and others are dropped; fields
-// is a sequence "key\0value\0..." of which the first 16 pairs count, cut at
+// levels are -1 debug, 0 info, 1 warn, 2 error, and others are dropped; fields,
+// which stand in a group of that name, is a sequence "key\0value\0..." of which the first 16 pairs count, cut at
 // 8 KiB. annotate adds a field to the access-log line of the exchange; the
 // exchange bounds how many. Keys are cut at 64 bytes, annotated values at 1 KiB;
 // an empty key is ignored.
@@ -44,7 +44,8 @@ func emit(ctx context.Context, mod api.Module, stack []uint64) {
 	if level < -1 || level > 2 || !call.Log.Enabled(slog.Level(level*4)) {
 		return
 	}
-	call.Log.Emit(call, slog.Level(level*4), message, attributes(fields)...)
+	call.Log.Emit(call, slog.Level(level*4), message,
+		slog.Attr{Key: "fields", Value: slog.GroupValue(attributes(fields)...)})
 }
 
 // attributes parses "key\0value\0..."; a last value may lack its NUL.

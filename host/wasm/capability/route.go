@@ -38,8 +38,9 @@ const (
 )
 
 func setUpstream(ctx context.Context, mod api.Module, stack []uint64) {
-	x := wasm.CallOf(ctx).MustExchange()
-	name := string(read(mod, stack[0], stack[1]))
+	call := wasm.CallOf(ctx)
+	x := call.MustExchange()
+	name := call.String(read(mod, stack[0], stack[1]))
 	switch {
 	case x.Route.Sent:
 		stack[0] = tooLate
@@ -59,10 +60,11 @@ func getUpstream(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 func setHashKey(ctx context.Context, mod api.Module, stack []uint64) {
-	x := wasm.CallOf(ctx).MustExchange()
+	call := wasm.CallOf(ctx)
+	x := call.MustExchange()
 	key := read(mod, stack[0], stack[1])
 	if stack[0] = decide(x, len(key) <= maxHashKey); stack[0] == ok {
-		x.Route.HashKey = string(key)
+		x.Route.HashKey = call.String(key)
 	}
 }
 

@@ -18,7 +18,6 @@ type guest struct {
 	stack    [2]uint64
 	features feature  // enabled while it started: they hold for every exchange
 	session  *session // that it works for; nil while it starts or is idle
-	names    intern
 }
 
 func (p *Policy) startGuest(ctx context.Context) (*guest, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 // Bounds on what a guest can make a message grow by.
@@ -175,16 +176,16 @@ func removeHeader(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 func change(ctx context.Context, mod api.Module, stack []uint64, op operation, value []byte) {
-	g := guestOf(ctx)
+	call := wasm.CallOf(ctx)
 	s := sessionOf(ctx)
-	name := g.names.string(nameIn(mod, stack[1], stack[2]))
+	name := call.String(nameIn(mod, stack[1], stack[2]))
 	if !exchange.ValidName(name) {
 		trap("%q can't be a header name", name)
 	}
 	if len(value) > maxValueBytes {
 		trap("the value of %s has more than %d bytes", name, maxValueBytes)
 	}
-	text := strings.Trim(g.names.string(value), " \t")
+	text := strings.Trim(call.String(value), " \t")
 	if !exchange.ValidValue(text) {
 		trap("the value of %s has a control character", name)
 	}

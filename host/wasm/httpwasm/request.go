@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 func getMethod(ctx context.Context, mod api.Module, stack []uint64) {
@@ -16,7 +17,7 @@ func getMethod(ctx context.Context, mod api.Module, stack []uint64) {
 func setMethod(ctx context.Context, mod api.Module, stack []uint64) {
 	s := sessionOf(ctx)
 	s.mustNotHavePassed("method")
-	method := guestOf(ctx).names.string(view(mod, stack[0], stack[1]))
+	method := wasm.CallOf(ctx).String(view(mod, stack[0], stack[1]))
 	if !exchange.ValidName(method) || method == "CONNECT" {
 		trap("%q can't be a request's method", method)
 	}

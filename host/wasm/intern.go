@@ -1,4 +1,4 @@
-package httpwasm
+package wasm
 
 // intern remembers short strings that a guest handed over. Policies name the
 // same fields and often set the same values for each exchange; those cost no
