@@ -1,0 +1,183 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// Blame says whose fault a failed try is.
+type Blame uint8
+
+// Blame decides what a failure is counted against: only the upstream's own
+// failures eject an endpoint or open a breaker.
+const (
+	BlameUpstream Blame = iota
+	BlameClient         // it went away, or its body was broken
+	BlameHost           // a bound of ours was reached, or nobody was asked
+)
+
+// Error says why an exchange, or one try of it, failed at an upstream. It is
+// the Err of the exchange.Failure that Forward returns.
+type Error struct {
+	Upstream string
+	Endpoint string // empty if none was chosen
+	Cause    exchange.Cause
+	Blame    Blame
+	// Sent says that the endpoint may have acted on the request. If it did not,
+	// any request may be tried again, else only an idempotent one (RFC 9110,
+	// 9.2.2).
+	Sent bool
+	// Stale says that a connection from the pool broke before the response's
+	// first byte: most likely the endpoint had closed it while it was idle.
+	Stale      bool
+	RetryAfter time.Duration
+	Err        error
+}
+
+func (e *Error) Error() string {
+	s := "upstream " + e.Upstream
+	if e.Endpoint != "" {
+		s += ": " + e.Endpoint
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// failure renders e for the exchange.
+func (e *Error) failure() *exchange.Failure {
+	return &exchange.Failure{Cause: e.Cause, Status: e.status(), RetryAfter: e.RetryAfter, Err: e}
+}
+
+// statusClientGone is nginx's status for a client that did not wait.
+const statusClientGone = 499
+
+func (e *Error) status() int {
+	switch e.Cause {
+	case exchange.CauseTimeout:
+		return 504
+	case exchange.CauseNoEndpoint, exchange.CauseCircuitOpen, exchange.CauseOverload:
+		return 503
+	case exchange.CauseNoRoute:
+		return 404
+	case exchange.CauseClient:
+		if errors.Is(e.Err, errClientGone) {
+			return statusClientGone
+		}
+		return 400
+	}
+	return 502
+}
+
+// Reasons that the host itself has for ending a try or refusing an exchange.
+var (
+	errNoUpstream      = errors.New("no such upstream")
+	errNoEndpoint      = errors.New("no endpoint is available")
+	errBreakerOpen     = errors.New("circuit breaker is open")
+	errTooManyRequests = errors.New("too many requests in flight")
+	errTooManyPending  = errors.New("too many requests wait for a connection")
+	errTimeout         = errors.New("no response in time")
+	errTryTimeout      = errors.New("no response to this try in time")
+	errClientGone      = errors.New("client went away")
+	errClosed          = errors.New("connection pool is closed")
+	errBroken          = errors.New("connection broke before a whole response head")
+	errTooManyInforms  = errors.New("too many informational responses")
+	errNotHTTP2        = errors.New("endpoint does not speak HTTP/2")
+	errNotUpgradable   = errors.New("protocol h2 cannot carry an upgrade")
+	errUpgradeMismatch = errors.New("endpoint switched to another protocol than asked")
+	errBadStatus       = errors.New("response status outside 200 to 599")
+	errBadField        = errors.New("response field with a byte that is not allowed")
+	errBadRequest      = errors.New("request cannot be written as HTTP")
+)
+
+// ended classifies the end of ctx: the client's, or a deadline's.
+func ended(ctx context.Context) *Error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errTimeout), errors.Is(cause, errTryTimeout), errors.Is(cause, context.DeadlineExceeded):
+		return &Error{Cause: exchange.CauseTimeout, Err: cause}
+	case errors.Is(cause, context.Canceled):
+		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errClientGone}
+	}
+	return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errors.Join(errClientGone, cause)}
+}
+
+// unreachable classifies an error before there was a connection.
+func unreachable(err error) *Error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	cause := exchange.CauseRefused
+	if isTimeout(err) {
+		cause = exchange.CauseTimeout
+	}
+	return &Error{Cause: cause, Err: err}
+}
+
+// broken classifies an error after a request was handed to a connection.
+func broken(err error) *Error {
+	switch {
+	case neverProcessed(err):
+		return &Error{Cause: exchange.CauseReset, Err: err}
+	case isTimeout(err):
+		return &Error{Cause: exchange.CauseTimeout, Sent: true, Err: err}
+	case isReset(err):
+		return &Error{Cause: exchange.CauseReset, Sent: true, Err: err}
+	}
+	return &Error{Cause: exchange.CauseProtocol, Sent: true, Err: err}
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func isReset(err error) bool {
+	for _, target := range []error{
+		io.EOF, io.ErrUnexpectedEOF, errBroken, net.ErrClosed,
+		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	var stream http2.StreamError
+	if errors.As(err, &stream) {
+		return stream.Code != http2.ErrCodeProtocol
+	}
+	return hasText(err, "server closed idle connection", "client connection lost", "client connection force closed")
+}
+
+// neverProcessed reports whether HTTP/2 promises that the request was not acted
+// on (RFC 9113, 8.7). net/http exports no value for a stream above the last one
+// that a GOAWAY names, so that one is known by its text.
+func neverProcessed(err error) bool {
+	var stream http2.StreamError
+	if errors.As(err, &stream) {
+		return stream.Code == http2.ErrCodeRefusedStream
+	}
+	return hasText(err, "graceful shutdown GOAWAY", "client conn not usable")
+}
+
+func hasText(err error, texts ...string) bool {
+	s := err.Error()
+	for _, text := range texts {
+		if strings.Contains(s, text) {
+			return true
+		}
+	}
+	return false
+}

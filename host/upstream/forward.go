@@ -1,0 +1,217 @@
+package upstream
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
+
+// call is the stay of one exchange at an upstream: one try, or several.
+type call struct {
+	pool     *pool
+	x        *exchange.Exchange
+	began    int64
+	deadline int64 // of the response's head
+	probe    bool  // the breaker's fate hangs on it
+	replay   *replay
+	tried    []*endpoint
+	triedBuf [4]*endpoint
+
+	// Of the try that was answered.
+	member *member
+	try    *try
+	over   overOnce
+}
+
+// forward sends x.Request to an endpoint and makes its answer x.Response.
+func (p *pool) forward(x *exchange.Exchange) *Error {
+	now := clock()
+	probe, e := p.shared.breaker.enter(&p.conf.Breaker, now)
+	if e != nil {
+		return e
+	}
+	timeout := p.conf.Timeout.D()
+	if x.Route.Timeout > 0 {
+		timeout = x.Route.Timeout
+	}
+	c := &call{pool: p, x: x, began: now, deadline: now + int64(timeout), probe: probe}
+	c.tried = c.triedBuf[:0]
+	if x.Request.Body != nil && x.Request.Length != 0 {
+		c.replay = newReplay(x.Request.Body, int64(p.conf.Retry.Body))
+	}
+	p.red.Begin()
+	p.shared.budget.request(now)
+	e = c.run()
+	p.shared.breaker.judge(&p.conf.Breaker, clock(), probe, c.verdict(e))
+	if e != nil {
+		c.leave(telemetry.Failed)
+		return e
+	}
+	c.accept()
+	return nil
+}
+
+// run tries until there is an answer or no reason to try again.
+func (c *call) run() *Error {
+	var last *Error
+	for n := 0; ; n++ {
+		m := c.pick()
+		if m == nil {
+			if last != nil {
+				return last
+			}
+			return c.pool.noEndpoint()
+		}
+		e := c.attempt(m, n)
+		answered := e == nil
+		if answered && !c.unwanted() || !c.mayRetry(n, e) {
+			if answered {
+				return nil
+			}
+			return e
+		}
+		if answered {
+			c.giveBack()
+		}
+		c.pool.retried(m, e)
+		if e = c.pause(n); e != nil {
+			return e
+		}
+		last = e
+	}
+}
+
+func (c *call) pick() *member {
+	p := c.pool
+	q := query{now: clock(), slowStart: int64(p.conf.SlowStart), tried: c.tried}
+	if p.hash != nil {
+		q.hash = p.hash(c.x)
+	}
+	return pick(p.balancer, p.members.Load(), &q)
+}
+
+// attempt makes one try at one endpoint.
+func (c *call) attempt(m *member, number int) *Error {
+	length, reason := time.Duration(c.deadline-clock()), errTimeout
+	if per := c.pool.conf.TryTimeout.D(); per > 0 && per < length {
+		length, reason = per, errTryTimeout
+	}
+	t := &try{
+		x:         c.x,
+		authority: c.pool.authority(c.x, m),
+		replay:    c.replay,
+		room:      &c.pool.room,
+	}
+	t.ctx, t.cancel = context.WithCancelCause(c.x.Context())
+	// Not a deadline of the context: the body may stream on long after it.
+	timer := time.AfterFunc(length, func() { t.cancel(reason) })
+	c.member, c.try, c.tried = m, t, append(c.tried, m.endpoint)
+	m.inFlight.Add(1)
+	m.requests.Add(1)
+	if c.x.Sampled {
+		t.startSpan(m, number)
+	}
+	e := m.via.carry(t)
+	t.endInforms()
+	if !timer.Stop() && e == nil {
+		t.discard()
+		e = ended(t.ctx)
+		e.Sent = true
+	}
+	if e != nil {
+		e.Upstream, e.Endpoint = m.upstream, m.address
+		t.detach()
+		m.inFlight.Add(-1)
+	}
+	if t.span != nil {
+		t.endSpan(e)
+	}
+	c.pool.report(m, t.response.Status, e)
+	return e
+}
+
+// unwanted reports whether the answer has a status that the manifest counts as
+// failed.
+func (c *call) unwanted() bool {
+	return slices.Contains(c.pool.conf.Retry.Status, c.try.response.Status)
+}
+
+// giveBack drops an answer that another try is to better.
+func (c *call) giveBack() {
+	c.try.discard()
+	c.member.inFlight.Add(-1)
+}
+
+// maxRetries bounds what a policy may ask for.
+const maxRetries = 10
+
+// mayRetry is the law of retries. e is nil if there was an answer, with an
+// unwanted status. It takes from the budget what it allows.
+func (c *call) mayRetry(n int, e *Error) bool {
+	conf := &c.pool.conf.Retry
+	attempts := conf.Attempts
+	if c.x.Route.RetriesSet {
+		attempts = min(c.x.Route.Retries, maxRetries)
+	}
+	switch {
+	case n >= attempts,
+		e != nil && e.Blame != BlameUpstream,
+		(e == nil || e.Sent) && !idempotent(c.x.Request.Method),
+		c.try.informed, // the client has seen a part of an answer
+		c.replay != nil && !c.replay.replayable(),
+		c.x.Context().Err() != nil:
+		return false
+	}
+	now := clock()
+	return now < c.deadline && c.pool.shared.budget.allow(now, conf)
+}
+
+// idempotent reports whether a method may be repeated (RFC 9110, 9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// maxBackoff bounds the doubling of the pause between tries.
+const maxBackoff = time.Second
+
+// pause waits before try n+1: a random part of a growing length, so that those
+// who failed together don't come back together.
+func (c *call) pause(n int) *Error {
+	most := min(c.pool.conf.Retry.Backoff.D()<<n, maxBackoff)
+	if most <= 0 {
+		return nil
+	}
+	length := min(rand.N(most), time.Duration(c.deadline-clock()))
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.x.Context().Done():
+		return ended(c.x.Context())
+	}
+}
+
+func (c *call) verdict(e *Error) verdict {
+	switch {
+	case e == nil && badGateway(c.try.response.Status):
+		return bad
+	case e == nil:
+		return good
+	case e.Blame == BlameUpstream && e.Cause != exchange.CauseNoEndpoint:
+		return bad
+	}
+	return neutral
+}
+
+// badGateway reports whether a status says that the endpoint cannot serve, as
+// opposed to an error of what it serves.
+func badGateway(status int) bool { return status >= 502 && status <= 504 }

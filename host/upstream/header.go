@@ -1,0 +1,83 @@
+package upstream
+
+import (
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// toHTTP renders fields for net/http, which knows them by canonical name and
+// keeps no order among names. Framing is its own affair and left out.
+func toHTTP(h *exchange.Header) http.Header {
+	out := make(http.Header, h.Len()+3)
+	values := make([]string, h.Len()) // one allocation for all single values
+	for i, f := range h.Fields() {
+		name := textproto.CanonicalMIMEHeaderKey(f.Name)
+		switch name {
+		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
+			continue
+		}
+		if old, ok := out[name]; ok {
+			out[name] = append(old, f.Value)
+			continue
+		}
+		values[i] = f.Value
+		out[name] = values[i : i+1 : i+1]
+	}
+	if _, ok := out["User-Agent"]; !ok {
+		out["User-Agent"] = nil // else net/http adds its own
+	}
+	return out
+}
+
+// fromHTTP appends net/http's fields in an order of their names, so that equal
+// answers stay equal. A byte that could end a field is refused: what we pass on
+// must not mean more than what we read (response splitting).
+func fromHTTP(dst *exchange.Header, fields map[string][]string) error {
+	var buffer [32]string
+	names := buffer[:0]
+	for name := range fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range fields[name] {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return errBadField
+			}
+			dst.Add(name, value)
+		}
+	}
+	return nil
+}
+
+// trailerFromHTTP appends what may stand in a trailer.
+func trailerFromHTTP(dst *exchange.Header, fields http.Header) error {
+	for name := range fields {
+		if !exchange.TrailerAllowed(name) {
+			delete(fields, name)
+		}
+	}
+	return fromHTTP(dst, fields)
+}
+
+// validTarget reports whether a request-target can stand in a request line.
+func validTarget(target string) bool {
+	if target == "*" {
+		return true
+	}
+	if !strings.HasPrefix(target, "/") {
+		return false
+	}
+	for i := 0; i < len(target); i++ {
+		if c := target[i]; c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

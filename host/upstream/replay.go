@@ -1,0 +1,114 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// replay is a request body that can be sent again as long as all that was read
+// of it is kept. Each try reads it through a reader of its own.
+type replay struct {
+	mu   sync.Mutex // held while src is read, so that tries cannot interleave
+	src  io.Reader
+	max  int64
+	kept []byte
+	read int64 // of src in all
+	err  error // what src ended with, io.EOF included
+
+	// These are asked while a detached try may still wait for the client.
+	lost   atomic.Bool           // more was read than is kept
+	broken atomic.Pointer[error] // what src failed with
+}
+
+// Errors of a bodyReader that are not the client's.
+var (
+	errDetached = errors.New("request body is no longer wanted by this try")
+	errNotKept  = errors.New("request body is too large to be sent again")
+)
+
+// newReplay keeps up to max bytes. A body that policies hold whole in memory is
+// not copied, and can be sent again whatever its size.
+func newReplay(body io.Reader, max int64) *replay {
+	if b, ok := body.(*exchange.Buffered); ok && b.Whole() {
+		kept := b.Bytes()
+		return &replay{kept: kept, read: int64(len(kept)), err: io.EOF}
+	}
+	return &replay{src: body, max: max}
+}
+
+// inMemory reports whether reading can never block.
+func (r *replay) inMemory() bool { return r.src == nil }
+
+// replayable reports whether the next try would get the body from its first
+// byte. A detached try may still wait for the client: what that read yields is
+// kept if there is room, and the next try fails cleanly if there is none.
+func (r *replay) replayable() bool { return !r.lost.Load() && r.broken.Load() == nil }
+
+// clientError returns what the client's body failed with, nil if it did not.
+func (r *replay) clientError() error {
+	if err := r.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// bodyReader is one try's view of the body. Detach may be called while another
+// goroutine reads.
+type bodyReader struct {
+	from     *replay
+	at       int64
+	detached atomic.Bool
+	atEnd    func() // called once the whole body was read
+}
+
+// Read follows io.Reader.
+func (b *bodyReader) Read(p []byte) (int, error) {
+	if b.detached.Load() {
+		return 0, errDetached
+	}
+	n, err := b.from.readAt(p, b.at, &b.detached)
+	b.at += int64(n)
+	if err == io.EOF && b.atEnd != nil {
+		b.atEnd()
+		b.atEnd = nil
+	}
+	return n, err
+}
+
+// Close lets go of the body; it belongs to the server, which closes it.
+func (b *bodyReader) Close() error {
+	b.detached.Store(true)
+	return nil
+}
+
+func (r *replay) readAt(p []byte, at int64, detached *atomic.Bool) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at < int64(len(r.kept)) {
+		return copy(p, r.kept[at:]), nil
+	}
+	if at != r.read {
+		return 0, errNotKept
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	if detached.Load() {
+		return 0, errDetached // the lock may have been long in coming
+	}
+	n, err := r.src.Read(p)
+	if !r.lost.Load() && r.read+int64(n) <= r.max {
+		r.kept = append(r.kept, p[:n]...)
+	} else {
+		r.lost.Store(true)
+	}
+	r.read += int64(n)
+	if r.err = err; err != nil && err != io.EOF {
+		r.broken.Store(&err)
+	}
+	return n, err
+}

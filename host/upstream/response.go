@@ -1,0 +1,66 @@
+package upstream
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// responseBody gives its connection back when the body was read to its end, and
+// closes it if it was not.
+type responseBody struct {
+	resp  *http.Response
+	conn  *conn
+	x     *exchange.Exchange
+	ended bool
+}
+
+// Read follows io.Reader. With io.EOF the exchange's trailers are complete.
+func (b *responseBody) Read(p []byte) (int, error) {
+	n, err := b.resp.Body.Read(p)
+	if err == nil || b.ended {
+		return n, err
+	}
+	b.ended = true
+	if err == io.EOF {
+		if bad := trailerFromHTTP(&b.x.Response.Trailer, b.resp.Trailer); bad != nil {
+			err = bad
+		}
+	}
+	b.resp.Body.Close()
+	b.conn.finish(err == io.EOF)
+	return n, err
+}
+
+// Close follows io.Closer.
+func (b *responseBody) Close() error {
+	if b.ended {
+		return nil
+	}
+	b.ended = true
+	err := b.resp.Body.Close()
+	b.conn.finish(false)
+	return err
+}
+
+// tunnel is a connection that switched protocols.
+type tunnel struct {
+	io.ReadWriteCloser
+	conn *conn
+}
+
+// CloseWrite tells the endpoint that no more will come.
+func (t *tunnel) CloseWrite() error {
+	if half, ok := t.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return t.Close()
+}
+
+// Close ends both directions.
+func (t *tunnel) Close() error {
+	err := t.ReadWriteCloser.Close()
+	t.conn.sock.Close()
+	return err
+}
