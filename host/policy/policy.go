@@ -101,13 +101,13 @@ type Needs struct {
 
 // Stats is the state of a policy's instances.
 type Stats struct {
-	Instances   int    // alive
-	Busy        int    // lent
-	MemoryBytes int64  // held by all instances
-	Created     uint64 // since the policy was loaded
-	Discarded   uint64 // thrown away after a trap, a deadline or for their size
-	Waits       uint64 // acquisitions that had to wait
-	Overloads   uint64 // acquisitions that waited in vain
+	Instances   int    `json:"instances"`    // alive
+	Busy        int    `json:"busy"`         // lent
+	MemoryBytes int64  `json:"memory_bytes"` // held by all instances
+	Created     uint64 `json:"created"`      // since the policy was loaded
+	Discarded   uint64 `json:"discarded"`    // thrown away after a trap, a deadline or for their size
+	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
+	Overloads   uint64 `json:"overloads"`    // acquisitions that waited in vain
 }
 
 // Loader makes policies of one kind.
