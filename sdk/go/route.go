@@ -1,0 +1,54 @@
+package guest
+
+import (
+	"errors"
+	"time"
+)
+
+// Why the host refused a routing decision.
+var (
+	ErrNotFound    = errors.New("the manifest has no upstream of this name")
+	ErrBadArgument = errors.New("the value is outside its range")
+	ErrTooLate     = errors.New("the request was already sent on")
+)
+
+// SetUpstream sends the request to the named upstream. Like all functions of
+// ergo_route it needs the grant of that name.
+func SetUpstream(name string) error { return routeError(setUpstream(name)) }
+
+// Upstream returns the upstream chosen so far, or "".
+func Upstream() string { return string(read(getUpstream)) }
+
+// SetHashKey sets the key by which a hashing balancer picks the endpoint.
+func SetHashKey(key string) error { return routeError(setHashKey(key)) }
+
+// SetTimeout sets the time that the upstream has in all, in whole milliseconds; 0
+// leaves what the manifest says.
+func SetTimeout(timeout time.Duration) error {
+	milliseconds := timeout.Milliseconds()
+	if milliseconds < 0 || milliseconds > 1<<31-1 {
+		return ErrBadArgument
+	}
+	return routeError(setTimeout(uint32(milliseconds)))
+}
+
+// SetRetries sets how often the host may try again, 0 to 10.
+func SetRetries(count int) error {
+	if count < 0 || count > 10 {
+		return ErrBadArgument
+	}
+	return routeError(setRetries(uint32(count)))
+}
+
+func routeError(status uint32) error {
+	switch status {
+	case 0:
+		return nil
+	case 1:
+		return ErrNotFound
+	case 3:
+		return ErrTooLate
+	default:
+		return ErrBadArgument
+	}
+}
