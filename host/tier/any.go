@@ -22,7 +22,8 @@ type refusal struct {
 func (w *Walk) anyOf(s *stage, x *exchange.Exchange) turn {
 	var first refusal
 	var skipped *exchange.Failure
-	w.request.take(x, s.holdsBody())
+	w.request.take(x, s.keep)
+	defer w.request.settle(x)
 	for i := range s.uses {
 		u := &s.uses[i]
 		p, verdict, err := w.meet(u, x)
@@ -46,7 +47,12 @@ func (w *Walk) anyOf(s *stage, x *exchange.Exchange) turn {
 				first = refusal{set: true, failure: j.failure}
 			}
 		}
-		w.request.restore(x)
+		if !w.request.restore(x) {
+			w.discard(&first)
+			w.failure = w.tooLarge(exchange.ErrBodyTooLarge)
+			w.failure.Stage = s.name
+			return failed
+		}
 	}
 	return w.refused(&first, skipped, x)
 }
@@ -98,16 +104,6 @@ func (w *Walk) denied(u *use, j fault, err error) *exchange.Failure {
 }
 
 func isTooLarge(f *exchange.Failure) bool { return f != nil && f.Cause == exchange.CauseBody }
-
-// holdsBody reports whether a policy of the stage asks for the request's body.
-func (s *stage) holdsBody() bool {
-	for i := range s.uses {
-		if s.uses[i].requestBody != nil {
-			return true
-		}
-	}
-	return false
-}
 
 // closeResponse closes what a response that is not sent holds.
 func closeResponse(r *exchange.Response) {

@@ -19,7 +19,6 @@ func (w *Walk) holdRequestBody(u *use, x *exchange.Exchange) error {
 	}
 	held, err := hold(r.Body, r.Length, u.requestNeed)
 	if held != nil {
-		w.request.body.follow(r.Body, held)
 		r.Body = held
 	}
 	return bodyError(err, false)
@@ -40,7 +39,6 @@ func (w *Walk) holdResponseBody(u *use, x *exchange.Exchange) error {
 	}
 	held, err := hold(r.Body, r.Length, u.responseNeed)
 	if held != nil {
-		w.response.body.follow(r.Body, held)
 		r.Body = held
 	}
 	return bodyError(err, true)

@@ -76,25 +76,38 @@ func (w *Walk) allOf(s *stage, x *exchange.Exchange) turn {
 	for i := range s.uses {
 		u := &s.uses[i]
 		if u.undoRequest {
-			w.request.take(x, u.requestBody != nil)
+			w.request.take(x, u.keepRequest)
 		}
 		p, verdict, err := w.meet(u, x)
+		ok := err == nil || w.skip(u, p, x, err)
+		if u.undoRequest {
+			w.request.settle(x)
+		}
 		switch {
-		case err != nil:
-			j := w.blame(u, p, err)
-			if j.failure != nil {
-				w.failure = j.failure
-				return failed
-			}
-			if p != nil {
-				w.request.restore(x)
-			}
-		case verdict == policy.Answer:
+		case !ok:
+			return failed
+		case err == nil && verdict == policy.Answer:
 			w.answer(p, x)
 			return answered
 		}
 	}
 	return goesOn
+}
+
+// skip reports whether the exchange goes on without a policy that failed, with
+// everything as it was before; otherwise w.failure says why not. p is nil if the
+// policy was not called.
+func (w *Walk) skip(u *use, p *passage, x *exchange.Exchange, err error) bool {
+	j := w.blame(u, p, err)
+	if j.failure != nil {
+		w.failure = j.failure
+		return false
+	}
+	if p != nil && !w.request.restore(x) {
+		w.failure = w.denied(u, j, err)
+		return false
+	}
+	return true
 }
 
 // meet takes the exchange through the request phases of one policy. p is nil if

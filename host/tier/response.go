@@ -1,6 +1,8 @@
 package tier
 
 import (
+	"errors"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -23,6 +25,9 @@ func (t *Tier) Response(w *Walk, x *exchange.Exchange) {
 		return
 	}
 	w.now, w.responding = now(), true
+	if x.Failure != nil {
+		w.nameTooLarge(x)
+	}
 	for i := len(w.passed) - 1; i >= 0; i-- {
 		if p := &w.passed[i]; p.sees {
 			w.meetResponse(p, x)
@@ -32,12 +37,21 @@ func (t *Tier) Response(w *Walk, x *exchange.Exchange) {
 	w.headOut(x)
 }
 
+// nameTooLarge gives a failure its true cause if the request's body turned out to
+// be larger than a stage allows while it was being sent on.
+func (w *Walk) nameTooLarge(x *exchange.Exchange) {
+	f := x.Failure
+	if f.Cause != exchange.CauseBody && errors.Is(f.Err, exchange.ErrBodyTooLarge) {
+		x.Fail(&exchange.Failure{Cause: exchange.CauseBody, Status: 413, Tier: w.tier.name, Err: f.Err})
+	}
+}
+
 // meetResponse takes the exchange through the response phases of one policy.
 func (w *Walk) meetResponse(p *passage, x *exchange.Exchange) {
 	p.sees = false
 	u := p.use
 	if u.undoResponse {
-		w.response.take(x, u.responseBody != nil)
+		w.response.take(x, u.keepResponse)
 	}
 	var err error
 	if x.Sampled {
@@ -48,6 +62,11 @@ func (w *Walk) meetResponse(p *passage, x *exchange.Exchange) {
 	w.lap(p)
 	if err != nil {
 		w.mend(p, x, err)
+	}
+	if u.undoResponse {
+		w.response.settle(x)
+	}
+	if err != nil {
 		return
 	}
 	u.slot.passed(p.probe)
@@ -88,13 +107,14 @@ func (w *Walk) responsePhases(p *passage, x *exchange.Exchange) error {
 
 // mend applies the failure rule of a policy that failed on the response.
 func (w *Walk) mend(p *passage, x *exchange.Exchange, err error) {
-	j := w.blame(p.use, p, err)
+	u := p.use
+	j := w.blame(u, p, err)
 	switch {
 	case x.Failure != nil:
 		x.Fail(x.Failure)
 	case j.failure != nil:
 		x.Fail(j.failure)
-	default:
-		w.response.restore(x)
+	case !w.response.restore(x):
+		x.Fail(w.denied(u, j, err))
 	}
 }

@@ -159,15 +159,15 @@ func (w *Walk) tooLarge(err error) *exchange.Failure {
 	return f
 }
 
-// ended says why an exchange whose context has ended cannot go on: the client
-// went away (499), a deadline passed (504), or whoever made the context ended it
-// (503).
-func (t *Tier) ended(ctx context.Context) *exchange.Failure {
-	f := &exchange.Failure{Tier: t.name, Err: context.Cause(ctx)}
+// ended says why an exchange whose context has ended with cause cannot go on: the
+// client went away (499), a deadline passed (504), or whoever made the context
+// ended it (503).
+func (t *Tier) ended(cause error) *exchange.Failure {
+	f := &exchange.Failure{Tier: t.name, Err: cause}
 	switch {
-	case errors.Is(f.Err, context.DeadlineExceeded):
+	case errors.Is(cause, context.DeadlineExceeded):
 		f.Cause, f.Status = exchange.CauseTimeout, 504
-	case errors.Is(f.Err, context.Canceled):
+	case errors.Is(cause, context.Canceled):
 		f.Cause, f.Status = exchange.CauseClient, 499
 	default:
 		f.Cause, f.Status, f.RetryAfter = exchange.CauseTimeout, 503, time.Second

@@ -6,38 +6,42 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// savedRequest is a request as it was before a policy that may have to be undone.
+// savedRequest is a request as it was before policies that may have to be
+// undone.
 type savedRequest struct {
-	head   exchange.Request // without its header and bodies
-	header exchange.Header  // in memory of its own
+	method, scheme, authority, target, upgrade string
+
+	header exchange.Header // in memory of its own
+	length int64
 	body   savedBody
 	route  exchange.Route
 	notes  int
 }
 
-// take keeps the request as it is now. With holds, the host may read the body
-// meanwhile: it is restored from its first byte.
-func (s *savedRequest) take(x *exchange.Exchange, holds bool) {
+// take keeps the request as it is now; max is how much of its body may be read
+// meanwhile, 0 if nobody looks at it. settle or restore ends it.
+func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	r := &x.Request
-	if holds {
-		r.Body = wrap(r.Body)
-	}
-	s.head.Method, s.head.Scheme, s.head.Authority, s.head.Target = r.Method, r.Scheme, r.Authority, r.Target
-	s.head.Length, s.head.Upgrade = r.Length, r.Upgrade
+	s.method, s.scheme, s.authority, s.target, s.upgrade = r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade
 	s.header.CopyFrom(&r.Header)
-	s.body.take(r.Body)
+	s.length = r.Length
+	r.Body = s.body.take(r.Body, max)
 	s.route = x.Route
 	s.notes = len(x.Notes)
 }
 
-// restore makes the request what it was, and the response nothing. What a policy
-// has consumed of a body that it streams is lost.
-func (s *savedRequest) restore(x *exchange.Exchange) {
+// settle says that the request stays as it is now.
+func (s *savedRequest) settle(x *exchange.Exchange) {
+	x.Request.Body = s.body.settle(x.Request.Body)
+}
+
+// restore makes the request what it was, and the response nothing. It reports
+// false if more was read of the body than could be kept.
+func (s *savedRequest) restore(x *exchange.Exchange) bool {
 	r := &x.Request
-	r.Method, r.Scheme, r.Authority, r.Target = s.head.Method, s.head.Scheme, s.head.Authority, s.head.Target
-	r.Length, r.Upgrade = s.head.Length, s.head.Upgrade
+	r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade = s.method, s.scheme, s.authority, s.target, s.upgrade
 	r.Header.CopyFrom(&s.header)
-	r.Body = s.body.restored()
+	r.Length = s.length
 	x.Route = s.route
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
 
@@ -45,11 +49,16 @@ func (s *savedRequest) restore(x *exchange.Exchange) {
 	closeResponse(&x.Response)
 	header.Reset()
 	x.Response = exchange.Response{Header: header}
+
+	var whole bool
+	r.Body, whole = s.body.restore()
+	return whole
 }
 
 func (s *savedRequest) reset() {
-	s.head, s.route, s.body = exchange.Request{}, exchange.Route{}, savedBody{}
-	s.header.Reset()
+	header := s.header
+	header.Reset()
+	*s = savedRequest{header: header}
 }
 
 // savedResponse is a response as it was before a policy that may have to be
@@ -57,69 +66,69 @@ func (s *savedRequest) reset() {
 type savedResponse struct {
 	status int
 	header exchange.Header // in memory of its own
-	body   savedBody
 	length int64
+	body   savedBody
 	notes  int
 }
 
-func (s *savedResponse) take(x *exchange.Exchange, holds bool) {
+// take, settle and restore are as for a request.
+func (s *savedResponse) take(x *exchange.Exchange, max int) {
 	r := &x.Response
-	if holds {
-		r.Body = wrap(r.Body)
-	}
 	s.status, s.length = r.Status, r.Length
 	s.header.CopyFrom(&r.Header)
-	s.body.take(r.Body)
+	r.Body = s.body.take(r.Body, max)
 	s.notes = len(x.Notes)
 }
 
-func (s *savedResponse) restore(x *exchange.Exchange) {
+func (s *savedResponse) settle(x *exchange.Exchange) {
+	x.Response.Body = s.body.settle(x.Response.Body)
+}
+
+func (s *savedResponse) restore(x *exchange.Exchange) bool {
 	r := &x.Response
 	r.Status, r.Length = s.status, s.length
 	r.Header.CopyFrom(&s.header)
-	r.Body = s.body.restored()
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
+	var whole bool
+	r.Body, whole = s.body.restore()
+	return whole
 }
 
 func (s *savedResponse) reset() {
-	s.status, s.length, s.body = 0, 0, savedBody{}
-	s.header.Reset()
+	header := s.header
+	header.Reset()
+	*s = savedResponse{header: header}
 }
 
 // savedBody is the body of a saved message.
 type savedBody struct {
 	body io.ReadCloser
-	held *exchange.Buffered // body, if it is one
+	kept *keptBody // nil: nobody looks at it
 }
 
-func (s *savedBody) take(body io.ReadCloser) {
-	s.body = body
-	s.held, _ = body.(*exchange.Buffered)
+// take returns what stands for body until settle or restore.
+func (s *savedBody) take(body io.ReadCloser, max int) io.ReadCloser {
+	s.body, s.kept = body, nil
+	if body != nil && max > 0 {
+		s.kept = &keptBody{body: body, max: max}
+		return s.kept
+	}
+	return body
 }
 
-// follow keeps up with the host having read more of the body: held stands for
-// body now.
-func (s *savedBody) follow(body io.ReadCloser, held *exchange.Buffered) {
-	if before, ok := body.(*exchange.Buffered); ok && before == s.held {
-		s.body, s.held = held, held
+func (s *savedBody) settle(body io.ReadCloser) io.ReadCloser {
+	kept := s.kept
+	s.body, s.kept = nil, nil
+	if kept == nil {
+		return body
 	}
+	return kept.settle(body)
 }
 
-func (s *savedBody) restored() io.ReadCloser {
-	if s.held != nil {
-		s.held.Rewind()
+// restore may be followed by settle, or by restore again.
+func (s *savedBody) restore() (body io.ReadCloser, whole bool) {
+	if s.kept == nil {
+		return s.body, true
 	}
-	return s.body
-}
-
-// wrap gives a body an identity that follow can recognise.
-func wrap(body io.ReadCloser) io.ReadCloser {
-	if body == nil {
-		return nil
-	}
-	if held, ok := body.(*exchange.Buffered); ok {
-		return held
-	}
-	held, _ := exchange.Peek(body, 0) // reads nothing
-	return held
+	return s.kept, s.kept.rewind()
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/tier/when"
 )
 
 // stage is a stage as a walk sees it.
 type stage struct {
 	name    string
-	when    *Condition // nil: always
-	any     bool       // the first policy that lets pass is enough
+	when    *when.Condition // nil: always
+	any     bool            // the first policy that lets pass is enough
+	keep    int             // if any: the largest keepRequest of its uses
 	timeout time.Duration
 	maxBody int64 // bound of the request's body; 0: none
 	uses    []use
@@ -42,6 +44,8 @@ type use struct {
 
 	undoRequest  bool // keep the request as it was, to go on without the policy
 	undoResponse bool
+	keepRequest  int // how much may be read of the request's body and still be undone
+	keepResponse int
 	sees         bool // it has a phase after the request's
 	held         bool // its instance is needed beyond the heads: for a stream, trailers or done
 }
@@ -49,7 +53,7 @@ type use struct {
 func (s *stage) build(t *Tier, spec *StageSpec) error {
 	*s = stage{
 		name:    spec.Name,
-		when:    Compile(spec.When),
+		when:    when.Compile(spec.When),
 		timeout: spec.Timeout.D(),
 		maxBody: int64(spec.MaxRequestBody),
 		uses:    make([]use, len(spec.Uses)),
@@ -68,6 +72,7 @@ func (s *stage) build(t *Tier, spec *StageSpec) error {
 			continue
 		}
 		s.uses[i].build(s, u, Rules(spec.OnError, u.OnError, u.Slot.Family))
+		s.keep = max(s.keep, s.uses[i].keepRequest)
 	}
 	return errors.Join(problems...)
 }
@@ -97,12 +102,24 @@ func (u *use) build(s *stage, spec UseSpec, rules manifest.OnError) {
 	u.sees = u.responseHead != nil || u.responseBody != nil || u.trailers != nil || u.failure != nil
 	u.held = u.trailers != nil || u.done != nil ||
 		u.requestNeed.Mode == manifest.BodyStream || u.responseNeed.Mode == manifest.BodyStream
+	u.keepRequest, u.keepResponse = keep(u.requestNeed), keep(u.responseNeed)
 	mends := u.skips(policy.Trap) || u.skips(policy.Timeout)
 	u.undoRequest = mends && !s.any // a stage of kind any keeps the request itself
 	u.undoResponse = mends
 }
 
 func (u *use) skips(k policy.Kind) bool { return u.rules[k].Kind == actionSkip }
+
+// keep returns how much of a body must be kept to undo a policy with that need.
+func keep(n manifest.BodyNeed) int {
+	switch n.Mode {
+	case manifest.BodyPeek, manifest.BodyBuffer:
+		return max(minKept, int(n.Max)+1) // one more tells that it is larger
+	case manifest.BodyStream:
+		return minKept
+	}
+	return 0
+}
 
 func inMemory(n manifest.BodyNeed) bool {
 	return n.Mode == manifest.BodyPeek || n.Mode == manifest.BodyBuffer

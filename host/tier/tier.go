@@ -16,6 +16,7 @@
 package tier
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -154,7 +155,7 @@ func (t *Tier) Enter(x *exchange.Exchange) *exchange.Failure {
 			Cause: exchange.CauseOverload, Status: 503, RetryAfter: atLeastSecond(t.bulkhead.timeout), Tier: t.name, Err: err,
 		}
 	}
-	return t.ended(x.Context())
+	return t.ended(context.Cause(x.Context()))
 }
 
 // Leave gives the exchange's place to the next one.

@@ -96,10 +96,10 @@ func (w *Walk) finish(p *passage) {
 // the tier is over at w.now; nil if it goes on.
 func (w *Walk) ended() *exchange.Failure {
 	if w.outer.Err() != nil {
-		return w.tier.ended(w.outer)
+		return w.tier.ended(context.Cause(w.outer))
 	}
 	if w.tier.timeout > 0 && w.now-w.began >= w.tier.timeout {
-		return w.tier.ended(w.limit)
+		return w.tier.ended(context.DeadlineExceeded)
 	}
 	return nil
 }

@@ -1,4 +1,6 @@
-package tier
+// Package when decides which exchanges a stage is for: it compiles a manifest's
+// condition and matches requests against it.
+package when
 
 import (
 	"slices"
