@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/tier"
+)
+
+// ride is an exchange with its place in a generation.
+type ride struct {
+	x       *exchange.Exchange
+	g       *generation
+	walks   [2]tier.Walk
+	entered int // tiers whose place the exchange holds
+	cancel  context.CancelCauseFunc
+	prev    *ride // in the generation's ring
+	next    *ride
+}
+
+var rides = sync.Pool{New: func() any { return new(ride) }}
+
+// Serve carries an exchange from its request's head to its response's last
+// byte, through one generation.
+func (e *Engine) Serve(x *exchange.Exchange) {
+	span := e.opts.Telemetry.StartServer(x)
+	r := e.begin(x)
+	defer func() { r.end(); e.opts.Telemetry.EndServer(x, span) }()
+
+	if f := r.request(); f != nil {
+		x.Fail(f)
+	}
+	r.response()
+	if x.Response.Tunnel != nil {
+		r.leave() // bytes in a tunnel are no generation's: a swap must not end it
+	}
+	brokeOff(x, x.Sink.Send(x))
+}
+
+// begin pins a generation for the exchange.
+func (e *Engine) begin(x *exchange.Exchange) *ride {
+	g := e.pin()
+	r := rides.Get().(*ride)
+	r.x, r.g = x, g
+	x.Generation, x.Upstreams = g.id, g
+	ctx, cancel := context.WithCancelCause(x.Context())
+	x.SetContext(ctx)
+	r.cancel = cancel
+	g.board(r)
+	return r
+}
+
+// request passes the request through the tiers and on to the upstream, until
+// there is a response or a failure.
+func (r *ride) request() *exchange.Failure {
+	if f := r.g.receive(r.x); f != nil {
+		return f
+	}
+	for i, t := range r.g.tiers {
+		if f := t.Enter(r.x); f != nil {
+			return f
+		}
+		r.entered = i + 1
+		if answered, f := t.Request(&r.walks[i], r.x); answered || f != nil {
+			return f
+		}
+	}
+	return r.g.next(r.g, r.x)
+}
+
+// response passes the response, or the failure, back through the tiers that the
+// request has entered.
+func (r *ride) response() {
+	for i := r.entered - 1; i >= 0; i-- {
+		r.g.tiers[i].Response(&r.walks[i], r.x)
+	}
+	r.g.reply(r.x)
+}
+
+// leave gives back everything the exchange holds of its generation.
+func (r *ride) leave() {
+	if r.g == nil {
+		return
+	}
+	for i := r.entered - 1; i >= 0; i-- {
+		r.g.tiers[i].Done(&r.walks[i], r.x)
+		r.g.tiers[i].Leave(r.x)
+	}
+	r.entered = 0
+	r.g.alight(r)
+	r.g.unpin()
+	r.g = nil
+}
+
+// end leaves and ends the ride itself.
+func (r *ride) end() {
+	r.leave()
+	r.cancel(nil)
+	r.x, r.cancel = nil, nil
+	rides.Put(r)
+}
+
+// receive makes the request what policies may rely on.
+func (g *generation) receive(x *exchange.Exchange) *exchange.Failure {
+	if g.linked {
+		if err := readLink(x); err != nil {
+			return &exchange.Failure{Cause: exchange.CauseClient, Status: 400, Err: err}
+		}
+		return nil
+	}
+	x.Request.Header.Del(linkField)
+	g.forwarding.Inbound(x)
+	return nil
+}
+
+// reply makes the response what the client is to see.
+func (g *generation) reply(x *exchange.Exchange) {
+	if g.linked {
+		writeLinkReply(x)
+	}
+}
+
+// toUpstream sends the request to the upstream that the policies chose, or else
+// the manifest.
+func toUpstream(g *generation, x *exchange.Exchange) *exchange.Failure {
+	name := x.Route.Upstream
+	if name == "" {
+		name = g.manifest.Service.Upstream
+	}
+	if name == "" || !g.upstreams.HasUpstream(name) {
+		return &exchange.Failure{Cause: exchange.CauseNoRoute, Status: 404}
+	}
+	x.Route.Upstream = name
+	g.forwarding.Outbound(x)
+	f := g.upstreams.Forward(x, name)
+	if f == nil {
+		g.forwarding.Returned(x)
+		return nil
+	}
+	return g.explain(x, f)
+}
+
+// brokeOff notes why a response did not reach the client whole, for the log.
+func brokeOff(x *exchange.Exchange, err error) {
+	if err == nil || x.Failure != nil {
+		return
+	}
+	f := &exchange.Failure{Cause: exchange.CauseClient, Status: x.Response.Status, Err: err}
+	var sent *exchange.SendError
+	if errors.As(err, &sent) && sent.Upstream {
+		f.Cause = exchange.CauseReset
+	}
+	x.Failure = f
+}
+
+// explain gives a failure its true cause when the exchange was ended from here.
+func (g *generation) explain(x *exchange.Exchange, f *exchange.Failure) *exchange.Failure {
+	cause := context.Cause(x.Context())
+	if errors.Is(cause, errDrained) || errors.Is(cause, errShutdown) {
+		return &exchange.Failure{Cause: exchange.CauseTimeout, Status: 503, RetryAfter: time.Second, Err: cause}
+	}
+	return f
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/tier"
+	"github.com/ergoproxy/ergo/host/upstream"
+)
+
+// Status is what runs at one moment.
+type Status struct {
+	Mode       Mode               `json:"mode"`
+	Generation GenerationStatus   `json:"generation"`
+	Kept       []uint64           `json:"kept"`     // generations that a rollback reaches in memory, oldest first
+	Draining   []GenerationStatus `json:"draining"` // old generations with exchanges in flight
+	Tiers      []TierStatus       `json:"tiers"`
+	Upstreams  []upstream.Status  `json:"upstreams"`
+}
+
+// GenerationStatus is one generation.
+type GenerationStatus struct {
+	ID       uint64    `json:"id"`
+	Digest   string    `json:"digest"`
+	Since    time.Time `json:"since"`
+	InFlight int64     `json:"in_flight"`
+}
+
+// TierStatus is a tier of the running generation.
+type TierStatus struct {
+	Name   string        `json:"name"`
+	Status tier.Status   `json:"load"`
+	Stages []StageStatus `json:"stages"`
+}
+
+// StageStatus is a stage with its policies in order.
+type StageStatus struct {
+	Name     string         `json:"name"`
+	Combine  string         `json:"combine"`
+	Policies []PolicyStatus `json:"policies"`
+}
+
+// PolicyStatus is one use of a policy.
+type PolicyStatus struct {
+	Name    string          `json:"name"`
+	Version string          `json:"version"`
+	Family  string          `json:"family"`
+	Digest  string          `json:"digest"` // of its module
+	Health  tier.SlotStatus `json:"health"`
+}
+
+// Part is one use of a policy in a generation.
+type Part struct {
+	Tier, Stage string
+	Policy      string
+	Version     string
+	Digest      string // of the module; empty if it could not be loaded
+	slot        *slot
+}
+
+// Status tells what runs now; the zero Status before the first generation.
+func (e *Engine) Status() Status {
+	g := e.current.Load()
+	if g == nil {
+		return Status{Mode: e.opts.Mode}
+	}
+	s := Status{Mode: e.opts.Mode, Generation: g.status(), Upstreams: e.opts.Upstreams.Status()}
+	e.mu.Lock()
+	for _, kept := range e.stack {
+		if kept != g {
+			s.Kept = append(s.Kept, kept.id)
+		}
+		if kept != g && kept.inFlight.Load() > 0 {
+			s.Draining = append(s.Draining, kept.status())
+		}
+	}
+	for old := range e.draining {
+		s.Draining = append(s.Draining, old.status())
+	}
+	e.mu.Unlock()
+	slices.SortFunc(s.Draining, func(a, b GenerationStatus) int { return int(a.ID) - int(b.ID) })
+	for _, t := range g.tiers {
+		s.Tiers = append(s.Tiers, g.tierStatus(t))
+	}
+	return s
+}
+
+func (g *generation) status() GenerationStatus {
+	return GenerationStatus{ID: g.id, Digest: g.digest, Since: g.since, InFlight: g.inFlight.Load()}
+}
+
+func (g *generation) tierStatus(t *tier.Tier) TierStatus {
+	stages := g.manifest.Edge.Stages
+	if t.Name() == "service" {
+		stages = g.manifest.Service.Stages
+	}
+	status := TierStatus{Name: t.Name(), Status: t.Status()}
+	for _, s := range stages {
+		row := StageStatus{Name: s.Name, Combine: s.Combine}
+		for _, p := range g.parts {
+			if p.Tier == t.Name() && p.Stage == s.Name {
+				row.Policies = append(row.Policies, PolicyStatus{
+					Name: p.Policy, Version: p.Version, Family: p.slot.Family, Digest: p.Digest, Health: p.slot.Status(),
+				})
+			}
+		}
+		status.Stages = append(status.Stages, row)
+	}
+	return status
+}
+
+// History returns what was tried with the running generation, oldest first.
+func (e *Engine) History() []Record {
+	records := e.history.list()
+	running := e.current.Load()
+	reachable := map[uint64]bool{}
+	for _, g := range e.reachable() {
+		reachable[g.id] = true
+	}
+	for i := range records {
+		records[i].Reachable = !records[i].Refused && reachable[records[i].To]
+		records[i].Running = running != nil && !records[i].Refused && records[i].To == running.id
+	}
+	return records
+}
+
+// partList returns the uses that were built, in the order of the request.
+func (b *build) partList() []Part {
+	var parts []Part
+	for _, r := range b.rows {
+		if r.slot == nil {
+			continue
+		}
+		p := Part{Tier: r.tier, Stage: b.stage(r).Name, Policy: r.config.Policy, slot: r.slot}
+		if a := b.artifacts[r.config.Policy]; a != nil {
+			p.Version, p.Digest = a.File.Version, a.Digest
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// change says what is new in b's generation, against the one before.
+func (b *build) change(before *generation) *Change {
+	c := &Change{To: b.g.id, Digest: b.g.digest, Loaded: b.loaded, Kept: b.kept, Warnings: b.warnings, Changes: []string{}}
+	if before == nil {
+		return c
+	}
+	c.From = before.id
+	c.Changes = append(changedParts(before.parts, b.g.parts), changedSettings(before.manifest, b.m)...)
+	c.NeedsRestart = keptUntilRestart(before.manifest, b.m)
+	return c
+}
+
+// changedParts tells which policies came, went, or are no longer what they were.
+func changedParts(before, after []Part) []string {
+	changes := []string{}
+	for _, p := range after {
+		i := slices.IndexFunc(before, func(o Part) bool {
+			return o.Tier == p.Tier && o.Stage == p.Stage && o.Policy == p.Policy
+		})
+		switch {
+		case i < 0:
+			changes = append(changes, fmt.Sprintf("%s.%s: policy %s %s added", p.Tier, p.Stage, p.Policy, p.Version))
+		case before[i].Digest != p.Digest:
+			changes = append(changes, fmt.Sprintf("%s.%s: policy %s %s -> %s", p.Tier, p.Stage, p.Policy, named(before[i]), named(p)))
+		case !slices.ContainsFunc(before, func(o Part) bool { return o.slot.Slot == p.slot.Slot }):
+			changes = append(changes, fmt.Sprintf("%s.%s: policy %s configured anew", p.Tier, p.Stage, p.Policy))
+		}
+	}
+	for _, o := range before {
+		gone := !slices.ContainsFunc(after, func(p Part) bool {
+			return o.Tier == p.Tier && o.Stage == p.Stage && o.Policy == p.Policy
+		})
+		if gone {
+			changes = append(changes, fmt.Sprintf("%s.%s: policy %s removed", o.Tier, o.Stage, o.Policy))
+		}
+	}
+	return changes
+}
+
+// named tells versions apart that call themselves the same.
+func named(p Part) string {
+	const shown = len("sha256:") + 12
+	return fmt.Sprintf("%s (%.*s)", p.Version, shown, p.Digest)
+}
+
+// changedSettings tells which sections of the manifest differ.
+func changedSettings(before, after *manifest.Manifest) []string {
+	var changes []string
+	for _, s := range []struct {
+		name          string
+		before, after any
+	}{
+		{"host", before.Host, after.Host},
+		{"listener", before.Listeners, after.Listeners},
+		{"upstream", before.Upstreams, after.Upstreams},
+		{"policy", before.Policies, after.Policies},
+		{"edge", before.Edge, after.Edge},
+		{"service", before.Service, after.Service},
+		{"split", before.Split, after.Split},
+	} {
+		if !reflect.DeepEqual(s.before, s.after) {
+			changes = append(changes, s.name+": settings changed")
+		}
+	}
+	return changes
+}
+
+// keptUntilRestart names changed settings that the process was started with.
+func keptUntilRestart(before, after *manifest.Manifest) []string {
+	var names []string
+	for _, s := range []struct {
+		name          string
+		before, after any
+	}{
+		{"host.admin", before.Host.Admin, after.Host.Admin},
+		{"host.admin_token", before.Host.AdminToken, after.Host.AdminToken},
+		{"host.data", before.Host.Data, after.Host.Data},
+		{"host.watch", before.Host.Watch, after.Host.Watch},
+		{"host.log.format", before.Host.Log.Format, after.Host.Log.Format},
+		{"host.log.access", before.Host.Log.Access, after.Host.Log.Access},
+		{"telemetry", before.Telemetry, after.Telemetry},
+	} {
+		if !reflect.DeepEqual(s.before, s.after) {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
