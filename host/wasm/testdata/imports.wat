@@ -1,0 +1,15 @@
+;; Imports of every kind that a host can object to.
+(module
+  (import "test" "start" (func (result i32)))
+  (import "test" "strat" (func (result i32)))
+  (import "test" "block" (func (param i32) (result i64)))
+  (import "tset" "start" (func (result i32)))
+  (import "env" "abort" (func (param i32 i32 i32 i32)))
+  (import "env" "memory" (memory 1))
+  (import "wasi_snapshot_preview1" "fd_wirte" (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_unstable" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+  (import "cap_a" "use" (func))
+  (import "cap_b" "use" (func))
+  (import "cap_b" "use_more" (func (param i32)))
+  (func (export "nothing") (param i32))
+)
