@@ -119,7 +119,9 @@ func (c *call) finish() {
 	}
 }
 
-func (c *call) http1() bool { return c.r.ProtoMajor == 1 }
+// http1 tells the connection's protocol; net/http lets the first line of HTTP/2's
+// preface pass as a request of HTTP/1.
+func (c *call) http1() bool { return c.r.ProtoMajor == 1 || c.r.Method == "PRI" }
 
 func (c *call) expectsContinue() bool {
 	return c.r.ProtoAtLeast(1, 1) && exchange.HasToken(c.r.Header.Get("Expect"), "100-continue")
