@@ -7,8 +7,11 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
-// clock counts nanoseconds since the process started; it never jumps.
-func clock() int64 { return int64(time.Since(started)) + 1 }
+// clock counts nanoseconds. It never jumps and is far from 0, which stands for
+// "never", also in a test whose time began in the year 2000.
+func clock() int64 { return int64(time.Since(started) + century) }
+
+const century = 100 * 365 * 24 * time.Hour
 
 var started = time.Now()
 
@@ -41,11 +44,11 @@ const maxEjectionFactor = 10
 // ejected, 0 if it is not. room says whether one more may be ejected.
 func (e *endpoint) hasFailed(o *manifest.Outlier, now int64, room func() bool) time.Duration {
 	e.failed.Add(1)
-	if o.Failures == 0 || e.failures.Add(1) < int64(o.Failures) {
+	until := e.ejectedUntil.Load()
+	if o.Failures == 0 || until > now { // those on their way at the ejection don't count
 		return 0
 	}
-	until := e.ejectedUntil.Load()
-	if until > now || !room() {
+	if e.failures.Add(1) < int64(o.Failures) || !room() {
 		return 0
 	}
 	first := int64(o.Ejection)

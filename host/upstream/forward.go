@@ -18,8 +18,8 @@ type call struct {
 	deadline int64 // of the response's head
 	probe    bool  // the breaker's fate hangs on it
 	replay   *replay
-	tried    []*endpoint
-	triedBuf [4]*endpoint
+	query    query
+	triedBuf [4]*endpoint // of query
 
 	// Of the try that was answered.
 	member *member
@@ -39,7 +39,7 @@ func (p *pool) forward(x *exchange.Exchange) *Error {
 		timeout = x.Route.Timeout
 	}
 	c := &call{pool: p, x: x, began: now, deadline: now + int64(timeout), probe: probe}
-	c.tried = c.triedBuf[:0]
+	c.query = query{slowStart: int64(p.conf.SlowStart), tried: c.triedBuf[:0]}
 	if x.Request.Body != nil && x.Request.Length != 0 {
 		c.replay = newReplay(x.Request.Body, int64(p.conf.Retry.Body))
 	}
@@ -87,11 +87,11 @@ func (c *call) run() *Error {
 
 func (c *call) pick() *member {
 	p := c.pool
-	q := query{now: clock(), slowStart: int64(p.conf.SlowStart), tried: c.tried}
+	c.query.now = clock()
 	if p.hash != nil {
-		q.hash = p.hash(c.x)
+		c.query.hash = p.hash(c.x)
 	}
-	return pick(p.balancer, p.members.Load(), &q)
+	return pick(p.balancer, p.members.Load(), &c.query)
 }
 
 // attempt makes one try at one endpoint.
@@ -109,7 +109,8 @@ func (c *call) attempt(m *member, number int) *Error {
 	t.ctx, t.cancel = context.WithCancelCause(c.x.Context())
 	// Not a deadline of the context: the body may stream on long after it.
 	timer := time.AfterFunc(length, func() { t.cancel(reason) })
-	c.member, c.try, c.tried = m, t, append(c.tried, m.endpoint)
+	c.member, c.try = m, t
+	c.query.tried = append(c.query.tried, m.endpoint)
 	m.inFlight.Add(1)
 	m.requests.Add(1)
 	if c.x.Sampled {
