@@ -112,7 +112,7 @@ func (d *decoder) structure(path string, table map[string]any, into reflect.Valu
 		at := place.Key(path, key)
 		raw, present := table[key]
 		if !present {
-			setDefault(value, field.Tag)
+			d.setDefault(value, field.Tag)
 			if field.Tag.Get("required") != "" {
 				d.problem(at, "is missing", "add "+example(at, key, value))
 			}
@@ -251,9 +251,9 @@ func bound(into reflect.Value, text string) float64 {
 }
 
 // setDefault gives an absent field the value of its default tag.
-func setDefault(into reflect.Value, tag reflect.StructTag) {
+func (d *decoder) setDefault(into reflect.Value, tag reflect.StructTag) {
 	if text, ok := tag.Lookup("default"); ok {
-		mustParse(into, text)
+		mustParse(into, d.file(tag, text))
 	}
 }
 

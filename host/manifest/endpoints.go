@@ -28,5 +28,8 @@ func loadEndpoints(path string, s settings) ([]Endpoint, error) {
 	v.structure("", raw, reflect.ValueOf(&file).Elem())
 	v.endpoints("endpoints", file.Endpoints)
 	v.problems.Sort()
-	return file.Endpoints, v.problems.Err()
+	if err := v.problems.Err(); err != nil {
+		return nil, err
+	}
+	return file.Endpoints, nil
 }

@@ -108,10 +108,12 @@ func (d *decoder) secret(path string, raw any, into *Secret) {
 		d.mistyped(path, raw, `a string: "env:NAME", "file:path" or the secret itself`)
 		return
 	}
-	*into = NewSecret(s)
 	if isReference(s) {
-		into.value, into.reference = d.dereference(path, s), s
+		*into = NewSecret(d.dereference(path, s))
+		into.reference = s
+		return
 	}
+	*into = NewSecret(s)
 }
 
 // free decodes a table that has no type here, such as a policy's configuration.

@@ -123,6 +123,9 @@ func TestBad(t *testing.T) {
 		if !errors.As(err, &problems) {
 			t.Fatalf("got error %v, want Problems", err)
 		}
+		if strings.Contains(err.Error(), hidden) {
+			t.Errorf("a problem shows a secret:\n%v", err)
+		}
 		golden(t, strings.TrimSuffix(file, ".toml")+".txt", []byte(err.Error()+"\n"))
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 )
 
 // Duration is a time.Duration, written as Go does: "250ms", "1m30s".
@@ -66,21 +67,36 @@ func (s Size) MarshalText() ([]byte, error) {
 
 // Secret is a string that is never printed, logged or served, whatever the verb
 // or encoder. In TOML it is literal, or a reference: "env:NAME" or "file:path".
-// The zero value is no secret.
-type Secret struct{ value, reference string }
+// The zero value is no secret. Equal secrets from equal references are equal.
+type Secret struct {
+	// A handle compares as its string does, but is a pointer to whatever prints
+	// by reflection: fmt calls no method for a verb such as %p.
+	value     unique.Handle[string]
+	reference string
+}
 
 // NewSecret wraps a value.
-func NewSecret(value string) Secret { return Secret{value: value} }
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{value: unique.Make(value)}
+}
 
 // Reveal returns the secret itself.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == (unique.Handle[string]{}) {
+		return ""
+	}
+	return s.value.Value()
+}
 
 const redacted = "(secret)"
 
 // String is the reference that the secret came from, or says only that there is
 // a secret.
 func (s Secret) String() string {
-	if s.reference == "" && s.value != "" {
+	if s.reference == "" && s.Reveal() != "" {
 		return redacted
 	}
 	return s.reference

@@ -12,7 +12,7 @@ type Step struct {
 	IsElement bool
 }
 
-// Split takes a path apart. What is not a path ends it.
+// Split takes a path apart. From where it is not a path, the rest is one key.
 func Split(path string) []Step {
 	var steps []Step
 	for path != "" {
@@ -23,14 +23,14 @@ func Split(path string) []Step {
 			digits, rest, _ := strings.Cut(path[1:], "]")
 			index, err := strconv.Atoi(digits)
 			if err != nil || index < 0 {
-				return steps
+				return append(steps, Step{Key: path})
 			}
 			steps = append(steps, Step{Index: index, IsElement: true})
 			path = rest
 		case '"':
 			quoted, err := strconv.QuotedPrefix(path)
 			if err != nil {
-				return steps
+				return append(steps, Step{Key: path})
 			}
 			key, _ := strconv.Unquote(quoted)
 			steps = append(steps, Step{Key: key})
