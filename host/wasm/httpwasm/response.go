@@ -1,7 +1,9 @@
 package httpwasm
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"strconv"
 
@@ -47,6 +49,31 @@ func (s *session) answer() {
 	s.edits[1].apply(&r.Trailer)
 }
 
+// prefixResponse puts what the guest wrote before the request went on before
+// the upstream's body. A status that it set by then has no effect.
+func (s *session) prefixResponse(early []byte) {
+	r := &s.x.Response
+	if bodyless(r.Status) || r.Status == 101 {
+		return
+	}
+	if r.Length != exchange.UnknownLength {
+		setLength(&r.Header, &r.Length, r.Length+int64(len(early)))
+	}
+	switch {
+	case s.x.Request.Method == "HEAD":
+	case r.Body == nil:
+		r.Body = exchange.NewBuffered(early)
+	default:
+		r.Body = &prefixed{io.MultiReader(bytes.NewReader(early), r.Body), r.Body}
+	}
+}
+
+// prefixed is a body with something before it.
+type prefixed struct {
+	io.Reader
+	io.Closer
+}
+
 // holdResponse brings the response's body into memory if the guest asked for
 // it. What is not the policy's fault is returned.
 func (s *session) holdResponse() error {
@@ -80,10 +107,8 @@ func (s *session) holdResponse() error {
 // whether that was more than fields.
 func (s *session) finishResponse() (changed bool) {
 	r := &s.x.Response
-	if s.response.endless && (s.response.replaced || r.Status == 101 && s.status != 0) {
-		s.policy.log.Emit(s.guest.instance.Call(), slog.LevelWarn, []byte(
-			"the response is a stream or an upgrade and passes as it is: what the policy wrote is dropped"))
-		s.response.replaced, s.status = false, 0
+	if s.response.endless {
+		s.leaveEndless()
 	}
 	changed = s.status != 0 || s.response.replaced
 	if s.status != 0 {
@@ -99,6 +124,20 @@ func (s *session) finishResponse() (changed bool) {
 		setLength(&r.Header, &r.Length, exchange.UnknownLength)
 	}
 	return changed
+}
+
+// leaveEndless drops what the guest wrote to a response that passes as it is.
+func (s *session) leaveEndless() {
+	upgraded := s.x.Response.Status == 101 && s.status != 0
+	if !s.response.replaced && !upgraded {
+		return
+	}
+	s.response.replaced = false
+	if upgraded {
+		s.status = 0
+	}
+	s.policy.log.Emit(s.guest.instance.Call(), slog.LevelWarn, []byte(
+		"the response is a stream or an upgrade and passes as it is: what the policy wrote is dropped"))
 }
 
 // replaceResponse makes what was written the response's body. The answer to

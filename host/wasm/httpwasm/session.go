@@ -55,10 +55,14 @@ func (s *session) enter(next phase) (bool, error) {
 		s.guest = g
 		g.attach(s, s.x)
 	}
+	early := s.response.written
 	s.phase = next
-	s.status = 0
+	s.status, s.response = 0, body{} // they were for an answer
 	for _, f := range s.fields.Fields() {
 		s.x.Response.Header.Add(f.Name, f.Value)
+	}
+	if next == responsePhase && len(early) > 0 {
+		s.prefixResponse(early)
 	}
 	return true, nil
 }
