@@ -194,17 +194,18 @@ func TestSilentClientIsGivenUp(t *testing.T) {
 }
 
 func TestSlowButSteadyUploadIsNotGivenUp(t *testing.T) {
-	limit := impatient().Limits.BodyTimeout.D()
+	patient, limit := settings(), time.Second
+	patient.Limits.BodyTimeout = manifest.Duration(limit)
 	addr := start(t, func(x *exchange.Exchange) {
 		n, err := io.Copy(io.Discard, x.Request.Body)
 		answer(x, 200, fmt.Sprint(n, err))
-	}, impatient())
+	}, patient)
 	bothVersions(t, func(t *testing.T, c *http.Client) {
 		body, in := io.Pipe()
 		go func() {
-			tick := time.NewTicker(limit / 4)
+			tick := time.NewTicker(limit / 8)
 			defer tick.Stop()
-			for range 10 { // far longer than the limit altogether
+			for range 10 { // longer than the limit altogether
 				in.Write([]byte("x"))
 				<-tick.C
 			}

@@ -127,6 +127,9 @@ func (c *rawConn) send(s string) {
 	}
 }
 
+// CloseWrite tells the server that nothing more comes.
+func (c *rawConn) CloseWrite() { c.Conn.(*net.TCPConn).CloseWrite() }
+
 // line reads a line without its end.
 func (c *rawConn) line() string {
 	c.t.Helper()
