@@ -2,16 +2,12 @@ package main
 
 import (
 	"bytes"
-	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 const root = "../../.."
@@ -48,7 +44,10 @@ func TestTour(t *testing.T) {
 	if err := os.Symlink(policies, filepath.Join(folder, "policies")); err != nil {
 		t.Fatal(err)
 	}
-	startErgo(t, folder, ports.Replace("http://127.0.0.1:9901/readyz"))
+	binary := filepath.Join(folder, "ergo")
+	build(t, binary)
+	start(t, binary, folder, "run")
+	waitReady(t, http.DefaultClient, ports.Replace("http://127.0.0.1:9901/readyz"))
 	for _, s := range steps {
 		command := exec.Command("bash", "-c", ports.Replace(s.command))
 		command.Dir = folder
@@ -84,50 +83,4 @@ func tour(page string) []step {
 		}
 	}
 	return steps
-}
-
-// startErgo builds the binary into folder, runs it there on proxy.toml, and ends
-// it with the test.
-func startErgo(t *testing.T, folder, ready string) {
-	t.Helper()
-	binary := filepath.Join(folder, "ergo")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	var log bytes.Buffer
-	host := exec.Command(binary, "run")
-	host.Dir, host.Stdout, host.Stderr = folder, &log, &log
-	if err := host.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := host.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-		if err := host.Wait(); err != nil {
-			t.Errorf("ergo run: %v\n%s", err, log.String())
-		}
-	})
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		resp, err := http.Get(ready)
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == 200 {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("ergo is not ready: %v", fmt.Sprint(err))
-		}
-	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/admin"
+	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/server"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
+
+// host is a running host: all parts, put together.
+type host struct {
+	*parts
+	control   *control
+	server    *server.Server
+	admin     *admin.Server // nil without an admin address
+	telemetry *telemetry.Telemetry
+	log       *slog.Logger
+	level     *slog.LevelVar
+
+	watching sync.WaitGroup
+	unwatch  context.CancelFunc
+}
+
+// startHost starts a host by a manifest that was read from path. Whatever it
+// started is ended again if it returns an error.
+func startHost(ctx context.Context, path string, m *manifest.Manifest, mode engine.Mode, out Streams) (*host, error) {
+	h := &host{level: new(slog.LevelVar), unwatch: func() {}}
+	h.level.Set(telemetry.ParseLevel(m.Host.Log.Level))
+	h.log = telemetry.NewLogger(out.Err, m.Host.Log.Format, h.level)
+	if err := h.assemble(m, mode, out.Out); err != nil {
+		return nil, err
+	}
+	h.control = &control{Engine: h.engine, path: path, attempted: sources(m), swapped: h.settle}
+	if err := h.open(ctx, m); err != nil {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout(m))
+		defer cancel()
+		return nil, errors.Join(err, h.shutdown(end))
+	}
+	return h, nil
+}
+
+// assemble makes the parts, of which none does anything yet.
+func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Writer) error {
+	var err error
+	if h.telemetry, err = telemetry.New(telemetryConfig(m.Telemetry), version(), h.log); err != nil {
+		return err
+	}
+	if m.Host.Log.Access {
+		h.telemetry.Access = telemetry.NewAccessLog(accessLog, m.Host.Log.Format, h.telemetry.Metrics.DroppedLines("access"))
+	}
+	listeners := new(doors)
+	if h.parts, err = newParts(mode, cacheDir(m), h.telemetry, listeners, h.log); err != nil {
+		return err
+	}
+	h.server = server.New(h.engine, server.Options{
+		Log: h.log, RED: h.telemetry.Metrics.Listener,
+		MaxConnections: m.Host.MaxConnections, DrainTimeout: m.Host.DrainTimeout.D(),
+	})
+	listeners.server = h.server
+	h.telemetry.Metrics.SetSource(func() telemetry.Snapshot { return snapshot(h.engine.Status()) })
+	return nil
+}
+
+// open builds the first generation and begins to serve. The admin API comes
+// first, so that whoever asks is told that the host is starting.
+func (h *host) open(ctx context.Context, m *manifest.Manifest) error {
+	if m.Host.Watch {
+		h.watch()
+	}
+	if m.Host.Admin != "" {
+		opts := admin.Options{
+			Address: m.Host.Admin, Token: m.Host.AdminToken, Host: h.control, Version: version(), Log: h.log,
+		}
+		if m.Telemetry.Prometheus {
+			opts.Metrics = h.telemetry.Metrics.Handler(h.log)
+		}
+		var err error
+		if h.admin, err = admin.Listen(opts); err != nil {
+			return err
+		}
+	}
+	_, err := h.control.Swap(ctx, "start", engine.Source{})
+	return err
+}
+
+// watch swaps when files change, until shutdown.
+func (h *host) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.unwatch = cancel
+	w := &watcher{
+		paths: h.control.watched,
+		changed: func() {
+			// What is wrong is in the log and the history.
+			_, _ = h.control.Swap(ctx, "watch", engine.Source{})
+		},
+		log:   h.log,
+		quiet: watchQuiet,
+	}
+	w.begin()
+	h.control.look = w.look
+	h.watching.Go(func() { w.run(ctx) })
+}
+
+// shutdown ends everything; exchanges in flight have until ctx ends.
+func (h *host) shutdown(ctx context.Context) error {
+	h.unwatch()
+	h.watching.Wait()
+	if h.admin != nil {
+		h.admin.Drain()
+	}
+	errs := []error{h.server.Shutdown(ctx)}
+	// What is left has its own short time, so that a full drain does not cost
+	// the last spans and log lines.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
+	defer cancel()
+	errs = append(errs, h.close(last), h.telemetry.Shutdown(last))
+	if h.admin != nil {
+		errs = append(errs, h.admin.Shutdown(last))
+	}
+	return errors.Join(errs...)
+}
+
+// lastTimeout is for ending parts that no exchange uses any more.
+const lastTimeout = 5 * time.Second
+
+func shutdownTimeout(m *manifest.Manifest) time.Duration { return m.Host.ShutdownTimeout.D() }
+
+// settle applies what a new generation says of the process, as far as it can
+// change while the process runs.
+func (h *host) settle(m *manifest.Manifest) {
+	h.level.Set(telemetry.ParseLevel(m.Host.Log.Level))
+	h.server.SetMaxConnections(m.Host.MaxConnections)
+	h.telemetry.Tracer.SetSample(m.Telemetry.Sample)
+}
+
+// announce logs where the host can be reached.
+func (h *host) announce() {
+	for name, address := range h.server.Addrs() {
+		h.log.Info("listening", "listener", name, "address", address.String())
+	}
+	if h.admin != nil {
+		h.log.Info("admin API", "address", h.admin.Address())
+	}
+}
+
+// telemetryConfig is the manifest's [telemetry].
+func telemetryConfig(t manifest.Telemetry) telemetry.Config {
+	headers := make(map[string]string, len(t.OTLPHeaders))
+	for name, value := range t.OTLPHeaders {
+		headers[name] = value.Reveal()
+	}
+	return telemetry.Config{
+		OTLP: t.OTLP, Headers: headers, Sample: t.Sample, Service: t.ServiceName, Interval: t.Interval.D(),
+	}
+}

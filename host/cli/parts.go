@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/server"
+	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream"
+	"github.com/ergoproxy/ergo/host/wasm"
+	"github.com/ergoproxy/ergo/host/wasm/capability"
+	"github.com/ergoproxy/ergo/host/wasm/httpwasm"
+)
+
+// capabilities are the host modules that a manifest can grant.
+func capabilities() []wasm.HostModule {
+	return []wasm.HostModule{capability.Route(), capability.Log()}
+}
+
+// loaders are the kinds of policies, by the ABI that policy.toml names.
+func loaders(guests *wasm.Engine) map[string]policy.Loader {
+	return map[string]policy.Loader{"http-wasm": httpwasm.NewLoader(guests)}
+}
+
+// grants are the names of all capabilities.
+func grants() []string {
+	var names []string
+	for _, module := range capabilities() {
+		names = append(names, module.Name)
+	}
+	return names
+}
+
+// parts are what a generation is built from and outlives it.
+type parts struct {
+	guests    *wasm.Engine
+	upstreams *upstream.Registry
+	engine    *engine.Engine
+}
+
+// cacheDir is where compiled modules are kept below the data directory.
+func cacheDir(m *manifest.Manifest) string { return filepath.Join(m.Host.Data, "cache") }
+
+// newParts puts an engine together; tel and listeners may be nil.
+func newParts(mode engine.Mode, cache string, tel *telemetry.Telemetry, listeners engine.Listeners, log *slog.Logger) (*parts, error) {
+	guests, err := wasm.Open(wasm.Options{CacheDir: cache, Capabilities: capabilities(), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("open compilation cache: %w", err)
+	}
+	registry := upstream.Options{Log: log}
+	if tel != nil {
+		registry.RED, registry.Metrics = tel.Metrics.Upstream, tel.Metrics
+	}
+	p := &parts{guests: guests, upstreams: upstream.NewRegistry(registry)}
+	p.engine = engine.New(engine.Options{
+		Mode: mode, Loaders: loaders(guests), Grants: grants(),
+		Upstreams: p.upstreams, Listeners: listeners, Telemetry: tel, Log: log,
+	})
+	return p, nil
+}
+
+// close ends the parts, those above first.
+func (p *parts) close(ctx context.Context) error {
+	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx))
+}
+
+// doors makes a server what an engine wants of listeners.
+type doors struct{ server *server.Server }
+
+// Prepare follows engine.Listeners.
+func (d *doors) Prepare(wanted []manifest.Listener) (engine.ListenerChange, error) {
+	change, err := d.server.Prepare(wanted)
+	var problems server.Problems
+	if errors.As(err, &problems) {
+		errs := make(engine.ListenerErrors, len(problems))
+		for i, p := range problems {
+			errs[i] = &engine.ListenerError{Index: p.Listener, Err: fmt.Errorf("%s: %w", p.Path, p.Err)}
+		}
+		return nil, errs
+	}
+	if err != nil {
+		return nil, err
+	}
+	return change, nil
+}

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
+
+// snapshot turns an engine's status into what telemetry exports.
+func snapshot(s engine.Status) telemetry.Snapshot {
+	out := telemetry.Snapshot{Generation: telemetry.Generation{
+		Number:   s.Generation.ID,
+		Since:    s.Generation.Since,
+		InFlight: int(s.Generation.InFlight),
+		Draining: len(s.Draining),
+	}}
+	for _, old := range s.Draining {
+		out.Generation.DrainingInFlight += int(old.InFlight)
+	}
+	for _, t := range s.Tiers {
+		out.Tiers = append(out.Tiers, tierState(t))
+		for _, stage := range t.Stages {
+			for _, p := range stage.Policies {
+				out.Policies = append(out.Policies, policyState(t.Name, stage.Name, p))
+			}
+		}
+	}
+	breakers := make(map[string]bool)
+	for _, e := range s.Upstreams {
+		out.Endpoints = append(out.Endpoints, telemetry.EndpointState{
+			Upstream: e.Upstream, Endpoint: e.Endpoint,
+			Healthy: e.Healthy && e.Ejected.IsZero(), InFlight: int(e.InFlight),
+		})
+		if _, seen := breakers[e.Upstream]; !seen {
+			breakers[e.Upstream] = true
+			out.Upstreams = append(out.Upstreams, telemetry.UpstreamState{
+				Upstream: e.Upstream, BreakerOpen: e.Breaker == "open",
+			})
+		}
+	}
+	return out
+}
+
+func tierState(t engine.TierStatus) telemetry.TierState {
+	b := t.Status.Bulkhead
+	return telemetry.TierState{
+		Tier: t.Name, InFlight: b.InFlight, Queued: b.Queued, Limit: b.Limit, Shed: b.Shed,
+		BreakerOpen: t.Status.BreakerOpen,
+	}
+}
+
+func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyState {
+	stats := p.Health.Stats
+	return telemetry.PolicyState{
+		Tier: tier, Stage: stage, Policy: p.Name, Version: p.Version,
+		Instances: stats.Instances, Busy: stats.Busy, MemoryBytes: stats.MemoryBytes,
+		Created: stats.Created, Discarded: stats.Discarded,
+		Waits: stats.Waits, Overloads: stats.Overloads,
+		Quarantined: p.Health.Quarantined,
+	}
+}

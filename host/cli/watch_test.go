@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// watched runs a watcher over paths until the test ends and returns a function
+// that waits for it to report once more.
+func watched(t *testing.T, polling bool, paths ...string) (next func(why string), reports *atomic.Int64) {
+	t.Helper()
+	reports = new(atomic.Int64)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	w := &watcher{
+		paths:   func() []string { return paths },
+		changed: func() { reports.Add(1) },
+		log:     slog.New(slog.DiscardHandler),
+		quiet:   5 * time.Millisecond,
+		poll:    time.Hour, // the system has to tell
+		polling: polling,
+	}
+	if polling {
+		w.poll = 5 * time.Millisecond
+	}
+	w.begin()
+	go func() { defer close(ended); w.run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	var before int64
+	return func(why string) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); reports.Load() == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not reported", why)
+			}
+		}
+		before = reports.Load()
+	}, reports
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	for name, polling := range map[string]bool{"by notification": false, "by polling": true} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			manifest, source := filepath.Join(folder, "proxy.toml"), filepath.Join(folder, "policies", "a")
+			writeFile(t, manifest, "one")
+			writeFile(t, filepath.Join(source, "policy.wasm"), "one")
+			next, _ := watched(t, polling, manifest, source)
+
+			writeFile(t, manifest, "two, in place")
+			next("a write in place")
+
+			// As vim and most editors save: aside, then over.
+			aside := filepath.Join(folder, ".proxy.toml.swp")
+			writeFile(t, aside, "three")
+			if err := os.Rename(aside, manifest); err != nil {
+				t.Fatal(err)
+			}
+			next("a rename over the file")
+
+			// As others do: the old one out of the way, then a new one.
+			if err := os.Rename(manifest, manifest+"~"); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, manifest, "four")
+			next("a backup and a new file")
+
+			writeFile(t, filepath.Join(source, "policy.wasm"), "two, rebuilt")
+			next("a policy's module")
+
+			// A build that makes its folder anew.
+			if err := os.RemoveAll(source); err != nil {
+				t.Fatal(err)
+			}
+			writeFile(t, filepath.Join(source, "policy.wasm"), "three, from scratch")
+			next("a folder that was made anew")
+			writeFile(t, filepath.Join(source, "policy.wasm"), "four, in the new folder")
+			next("a file in the new folder")
+		})
+	}
+}
+
+// TestWatchLink is how Kubernetes mounts a ConfigMap: the file is a link through
+// a link that is replaced.
+func TestWatchLink(t *testing.T) {
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "v1", "proxy.toml"), "one")
+	writeFile(t, filepath.Join(folder, "v2", "proxy.toml"), "two")
+	link := filepath.Join(folder, "..data")
+	if err := os.Symlink("v1", link); err != nil {
+		t.Skipf("no symbolic links here: %v", err)
+	}
+	manifest := filepath.Join(folder, "proxy.toml")
+	if err := os.Symlink(filepath.Join("..data", "proxy.toml"), manifest); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := watched(t, false, manifest)
+	if err := os.Symlink("v2", link+"_tmp"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(link+"_tmp", link); err != nil {
+		t.Fatal(err)
+	}
+	next("a link that was replaced")
+}
+
+func TestWatchReportsABurstOnce(t *testing.T) {
+	folder := t.TempDir()
+	manifest := filepath.Join(folder, "proxy.toml")
+	other := filepath.Join(folder, "notes.txt")
+	writeFile(t, manifest, "one")
+	next, reports := watched(t, false, manifest)
+	writeFile(t, other, "beside it")
+	for range 50 {
+		writeFile(t, manifest, "the same length")
+	}
+	next("a burst")
+	if got := reports.Load(); got > 10 {
+		t.Errorf("got %d reports for a burst of 50 writes", got)
+	}
+}
+
+func TestWatchPathsComeAndGo(t *testing.T) {
+	folder := t.TempDir()
+	manifest, source := filepath.Join(folder, "proxy.toml"), filepath.Join(folder, "elsewhere", "policy.wasm")
+	writeFile(t, manifest, "one")
+	writeFile(t, source, "one")
+	var added atomic.Bool
+	looked := make(chan struct{}, 16)
+	reports := make(chan struct{}, 16)
+	w := &watcher{
+		paths: func() []string {
+			if !added.Load() {
+				return []string{manifest}
+			}
+			select {
+			case looked <- struct{}{}:
+			default:
+			}
+			return []string{manifest, source}
+		},
+		changed: func() { reports <- struct{}{} },
+		log:     slog.New(slog.DiscardHandler),
+		quiet:   time.Millisecond,
+		poll:    time.Hour,
+	}
+	w.begin()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); w.run(ctx) }()
+	defer func() { cancel(); <-ended }()
+
+	added.Store(true)
+	w.look()
+	<-looked // for the folders
+	<-looked // for the stamps
+	w.look() // answered once the look before is over
+	<-looked
+	if len(reports) > 0 {
+		t.Error("a new path counts as a change")
+	}
+	writeFile(t, source, "two, changed")
+	select {
+	case <-reports:
+	case <-time.After(10 * time.Second):
+		t.Error("a change of the new path was not reported")
+	}
+}
