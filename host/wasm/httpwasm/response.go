@@ -47,6 +47,7 @@ func (s *session) answer() {
 	s.response.replaced = true // by what was written, be it nothing
 	s.replaceResponse()
 	s.edits[1].apply(&r.Trailer)
+	s.endWithTrailers(1, r.Body, &r.Header, &r.Length)
 }
 
 // prefixResponse puts what the guest wrote before the request went on before
@@ -120,9 +121,7 @@ func (s *session) finishResponse() (changed bool) {
 	if edits := s.edits[1]; len(edits) > 0 {
 		r.Body = edits.follow(r.Body, &r.Trailer, s.response.ended || s.response.replaced)
 	}
-	if s.edited[1] && r.Body != nil && r.Trailer.Len() > 0 {
-		setLength(&r.Header, &r.Length, exchange.UnknownLength)
-	}
+	s.endWithTrailers(1, r.Body, &r.Header, &r.Length)
 	return changed
 }
 
@@ -172,9 +171,7 @@ func (s *session) passRequest() {
 	if edits := s.edits[0]; len(edits) > 0 {
 		r.Body = edits.follow(r.Body, &r.Trailer, s.request.ended || s.request.replaced)
 	}
-	if s.edited[0] && r.Body != nil && r.Trailer.Len() > 0 {
-		setLength(&r.Header, &r.Length, exchange.UnknownLength)
-	}
+	s.endWithTrailers(0, r.Body, &r.Header, &r.Length)
 }
 
 func (s *session) replaceRequest(with []byte) {

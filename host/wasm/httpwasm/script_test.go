@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -100,7 +102,10 @@ func openEngine(t testing.TB) *wasm.Engine {
 // package.
 func routeDouble() wasm.HostModule {
 	return wasm.HostModule{Name: "ergo_route", Functions: []wasm.HostFunction{
-		function("set_upstream", 2, wasm.I32, setURI),
+		function("set_upstream", 2, wasm.I32, func(ctx context.Context, mod api.Module, stack []uint64) {
+			wasm.CallOf(ctx).MustExchange().Route.Upstream = string(view(mod, stack[0], stack[1]))
+			stack[0] = 0
+		}),
 	}}
 }
 

@@ -97,3 +97,11 @@ func (s *session) editTrailer(direction int, op operation, name, value string) {
 	}
 	s.edits[direction] = append(s.edits[direction], trailerEdit{op, name, value})
 }
+
+// endWithTrailers forgets a body's length if the guest touched its trailers:
+// HTTP/1.1 has room for them only after a body that is sent in chunks.
+func (s *session) endWithTrailers(direction int, body io.ReadCloser, h *exchange.Header, length *int64) {
+	if s.edited[direction] && body != nil {
+		setLength(h, length, exchange.UnknownLength)
+	}
+}
