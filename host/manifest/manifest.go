@@ -1,8 +1,21 @@
 // Package manifest reads proxy.toml and policy.toml: strictly, with every
 // problem reported at once and at its place.
 //
-// The types in this file are the manifest's whole language. A Manifest that
-// Load returned is valid, has all defaults filled in, and is never written to.
+// Load and Parse read a manifest, LoadPolicyFile a policy.toml, LoadEndpoints
+// the file that an upstream discovers its endpoints in. What is wrong is a
+// Problems: a line for each problem, as file:line:col: path: what is wrong: what
+// would be right. Whoever finds more wrong with a manifest later adds to it with
+// Manifest.Source and Source.Problem; UsePath and Use.ConfigPath name the place.
+// JSONSchema describes the manifest to editors.
+//
+// Secrets are written as references, "env:NAME" or "file:path", and are resolved
+// while reading. Secret.Reveal and Use.ResolvedConfig alone return them;
+// Manifest.Redacted, printing and encoding never do.
+//
+// The types in this file are the manifest's whole language; their tags say what
+// a field accepts (see decoder), their comments are the schema's descriptions. A
+// Manifest that Load returned is valid, has all defaults filled in and paths
+// absolute, and is never written to.
 package manifest
 
 import "net/netip"

@@ -117,7 +117,8 @@ func TestSecretString(t *testing.T) {
 }
 
 func TestSecretEquality(t *testing.T) {
-	if NewSecret("a") != NewSecret("a") || NewSecret("a") == NewSecret("b") || NewSecret("") != (Secret{}) {
+	a, again, b := NewSecret("a"), NewSecret(strings.ToLower("A")), NewSecret("b")
+	if a != again || a == b || NewSecret("") != (Secret{}) {
 		t.Error("secrets do not compare as their values do")
 	}
 }
