@@ -1,9 +1,6 @@
 package guest
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 // Why the host refused a routing decision.
 var (
@@ -22,10 +19,10 @@ func Upstream() string { return string(read(getUpstream)) }
 // SetHashKey sets the key by which a hashing balancer picks the endpoint.
 func SetHashKey(key string) error { return routeError(setHashKey(key)) }
 
-// SetTimeout sets the time that the upstream has in all, in whole milliseconds; 0
-// leaves what the manifest says.
-func SetTimeout(timeout time.Duration) error {
-	milliseconds := timeout.Milliseconds()
+// SetTimeoutMS sets the time that the upstream has in all, in milliseconds; 0 leaves
+// what the manifest says. It takes no time.Duration, because package time alone
+// would make every module a tenth larger.
+func SetTimeoutMS(milliseconds int) error {
 	if milliseconds < 0 || milliseconds > 1<<31-1 {
 		return ErrBadArgument
 	}

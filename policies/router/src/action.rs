@@ -6,6 +6,10 @@ use crate::rewrite::Rewrite;
 use crate::split::Split;
 use crate::view::View;
 
+/// The host's bounds.
+const MAX_HASH_KEY_BYTES: usize = 1024;
+const MAX_TIMEOUT_MS: u32 = 3_600_000;
+
 /// What a rule does with a request.
 pub enum Action {
     /// Answers with another place to look at.
@@ -150,7 +154,8 @@ impl Route {
             Destination::Split(split) => send_to(split.choose(values))?,
         }
         if let Some(template) = &self.hash_key {
-            let key = template.render(values);
+            let mut key = template.render(values);
+            key.truncate(MAX_HASH_KEY_BYTES);
             if !key.is_empty() {
                 route::set_hash_key(key).map_err(|error| refused("hash key", error))?;
             }
@@ -194,9 +199,9 @@ fn milliseconds(node: &Node) -> Result<u32, ConfigError> {
     };
     let number = text.strip_suffix(unit).and_then(|digits| digits.parse::<u32>().ok());
     match number.and_then(|number| number.checked_mul(factor)) {
-        Some(milliseconds) if milliseconds > 0 && milliseconds <= i32::MAX as u32 => {
+        Some(milliseconds) if milliseconds > 0 && milliseconds <= MAX_TIMEOUT_MS => {
             Ok(milliseconds)
         }
-        _ => Err(node.error("expected a duration such as 250ms, 5s or 2m")),
+        _ => Err(node.error("expected a duration such as 250ms, 5s or 2m, at most an hour")),
     }
 }

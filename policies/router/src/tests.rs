@@ -93,6 +93,14 @@ fn the_first_rule_that_fits_decides() {
 }
 
 #[test]
+fn a_long_hash_key_is_cut_to_what_the_host_takes() {
+    let policy = policy(r#"{"rules":[{"hash_key":"${header:x}"}]}"#);
+    let mut host = host("GET", "/").header("x", &"k".repeat(5000));
+    assert_eq!(host.request(&policy), Flow::Continue);
+    assert_eq!(host.hash_key.map(|key| key.len()), Some(1024));
+}
+
+#[test]
 fn unmatched_requests_go_on_or_are_refused() {
     let rules = r#""rules":[{"path":"/a","upstream":"a"}]"#;
     let mut open = host("GET", "/b");
@@ -236,8 +244,14 @@ fn refuses_configurations_that_cannot_be_meant() {
             ".rewrite: expected either path, or strip_prefix and add_prefix",
         ),
         (r#""rewrite":{"path":"${path}"}"#, ".rewrite.path: expected a path that begins with /"),
-        (r#""timeout":"5""#, ".timeout: expected a duration such as 250ms, 5s or 2m"),
-        (r#""timeout":"99999999m""#, ".timeout: expected a duration such as 250ms, 5s or 2m"),
+        (
+            r#""timeout":"5""#,
+            ".timeout: expected a duration such as 250ms, 5s or 2m, at most an hour",
+        ),
+        (
+            r#""timeout":"61m""#,
+            ".timeout: expected a duration such as 250ms, 5s or 2m, at most an hour",
+        ),
         (r#""retries":11"#, ".retries: expected a whole number from 0 to 10"),
         (r#""to":"a""#, ".to: is not a known key"),
     ];

@@ -1,0 +1,141 @@
+package policies
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// caseFile is a cases.toml; README.md describes it.
+type caseFile struct {
+	Configs map[string]map[string]any `toml:"configs"`
+	Refuse  []refuseCase              `toml:"refuse"`
+	Cases   []exchangeCase            `toml:"case"`
+}
+
+// refuseCase is a configuration that must not load.
+type refuseCase struct {
+	Name   string         `toml:"name"`
+	Config map[string]any `toml:"config"`
+	By     string         `toml:"by"`   // "schema" or "policy"
+	Says   string         `toml:"says"` // part of the reason
+}
+
+// exchangeCase is one exchange: what the policy sees and what must come of it.
+type exchangeCase struct {
+	Name      string          `toml:"name"`
+	Config    string          `toml:"config"` // default "example"
+	Upstreams []string        `toml:"upstreams"`
+	Request   requestInput    `toml:"request"`
+	Answer    *responseWanted `toml:"answer"`
+	Forward   *requestWanted  `toml:"forward"`
+	Upstream  *responseInput  `toml:"upstream"`
+	Response  *responseWanted `toml:"response"`
+}
+
+type requestInput struct {
+	Method string            `toml:"method"` // default "GET"
+	Target string            `toml:"target"` // default "/"
+	Host   string            `toml:"host"`   // default "example.com"
+	Client string            `toml:"client"` // default "192.0.2.7"
+	Header map[string]values `toml:"header"`
+	Body   string            `toml:"body"`
+}
+
+type responseInput struct {
+	Status int               `toml:"status"` // default 200
+	Header map[string]values `toml:"header"`
+	Body   string            `toml:"body"`
+}
+
+type requestWanted struct {
+	Method   *string              `toml:"method"`
+	Target   *string              `toml:"target"`
+	Host     *string              `toml:"host"`
+	Header   map[string]wantField `toml:"header"`
+	Upstream *string              `toml:"upstream"` // one of these alternatives, separated by |
+	HashKey  *string              `toml:"hash_key"`
+	Timeout  *string              `toml:"timeout"`
+	Retries  *int                 `toml:"retries"`
+}
+
+type responseWanted struct {
+	Status int                  `toml:"status"`
+	Header map[string]wantField `toml:"header"`
+	Body   *string              `toml:"body"` // a part of it
+}
+
+// values are those of one field: a string or a list of them.
+type values []string
+
+func (v *values) UnmarshalTOML(value any) error {
+	switch value := value.(type) {
+	case string:
+		*v = values{value}
+		return nil
+	case []any:
+		for _, element := range value {
+			text, ok := element.(string)
+			if !ok {
+				return fmt.Errorf("expected strings, found %T", element)
+			}
+			*v = append(*v, text)
+		}
+		return nil
+	}
+	return fmt.Errorf("expected a string or a list, found %T", value)
+}
+
+// wantField is what a field must be: values, or just present or absent.
+type wantField struct {
+	values  values
+	present bool
+	exact   bool
+}
+
+func (w *wantField) UnmarshalTOML(value any) error {
+	if present, ok := value.(bool); ok {
+		w.present = present
+		return nil
+	}
+	w.exact = true
+	return w.values.UnmarshalTOML(value)
+}
+
+func (w wantField) check(t *testing.T, where, name string, header *exchange.Header) {
+	t.Helper()
+	got := header.AppendValues(nil, name)
+	switch {
+	case w.exact && !slices.Equal(got, w.values):
+		t.Errorf("%s: %s: got %q, want %q", where, name, got, []string(w.values))
+	case !w.exact && w.present != (len(got) > 0):
+		t.Errorf("%s: %s: got %q, want present %v", where, name, got, w.present)
+	}
+}
+
+// readCases reads a cases.toml and refuses keys that it does not know.
+func readCases(t *testing.T, file string) *caseFile {
+	t.Helper()
+	var cases caseFile
+	meta, err := toml.DecodeFile(file, &cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range meta.Undecoded() {
+		// What is free in form, or decodes itself, is listed although it was read.
+		path := key.String()
+		free := strings.HasPrefix(path, "configs.") || strings.HasPrefix(path, "refuse.config.")
+		if !free && !strings.Contains(path, "header.") {
+			t.Errorf("%s: %s is not a known key", file, path)
+		}
+	}
+	if len(cases.Cases) == 0 {
+		t.Fatalf("%s has no cases", file)
+	}
+	return &cases
+}
