@@ -16,8 +16,9 @@ type conn struct {
 	multi bool // HTTP/2
 	born  int64
 
-	// Of HTTP/1.1, guarded by pool.mu.
-	idleSince int64
+	// Guarded by pool.mu.
+	idleSince int64 // of HTTP/1.1
+	returning bool  // of HTTP/1.1: on its way back to the pool
 	gone      bool
 
 	// used says that it has carried a request before.
@@ -64,9 +65,12 @@ func (c *conn) finish(whole bool) {
 	}
 	// Available is 0 if either side asked to close, or the request was not sent
 	// to its end.
-	if !whole || c.Available() == 0 || !c.pool.put(c) {
+	if !whole || c.Available() == 0 {
 		c.Close()
+		return
 	}
+	c.pool.expect(c)
+	c.sock.whenDrained(c)
 }
 
 // socket is a network connection that counts what passes and tells its pool
@@ -77,13 +81,51 @@ type socket struct {
 	closed  chan struct{}
 	conn    atomic.Pointer[conn] // set once the pool has it
 	in, out atomic.Int64         // bytes
+
+	mu      sync.Mutex
+	reading bool  // a Read waits for bytes
+	drained *conn // to be told of the next Read
 }
 
 func newSocket(c net.Conn) *socket { return &socket{Conn: c, closed: make(chan struct{})} }
 
+// whenDrained gives c back to its pool as soon as all that came so far was
+// consumed, which shows in that more is read for. Until then it is not known
+// whether the response was followed by surplus bytes, and the next request on
+// the connection would take those for its answer.
+func (s *socket) whenDrained(c *conn) {
+	s.mu.Lock()
+	now := s.reading
+	if !now {
+		s.drained = c
+	}
+	s.mu.Unlock()
+	if now {
+		s.giveBack(c)
+	}
+}
+
+func (s *socket) giveBack(c *conn) {
+	if !c.pool.put(c) {
+		s.Close()
+	}
+}
+
+func (s *socket) setReading(reading bool) (drained *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = reading
+	drained, s.drained = s.drained, nil
+	return drained
+}
+
 func (s *socket) Read(p []byte) (int, error) {
+	if c := s.setReading(true); c != nil {
+		s.giveBack(c)
+	}
 	n, err := s.Conn.Read(p)
 	s.in.Add(int64(n))
+	s.setReading(false)
 	return n, err
 }
 

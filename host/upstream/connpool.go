@@ -32,6 +32,7 @@ type connPool struct {
 	idle    []*conn // HTTP/1.1, the last one used last
 	open    int     // connections, those being made included
 	dialing int
+	coming  int // HTTP/1.1 connections on their way back
 	// single says that the endpoint speaks HTTP/1.1: every waiter then needs a
 	// connection of its own. Until that is known, the first one is waited for.
 	single  bool
@@ -173,7 +174,7 @@ func (p *connPool) abandon(w *waiter) {
 
 // dialAsNeeded connects for the waiters that nobody connects for yet.
 func (p *connPool) dialAsNeeded() {
-	for p.dialing < len(p.waiters) && p.open < p.limits.Max && !p.closed && (p.single || p.dialing == 0) {
+	for p.dialing+p.coming < len(p.waiters) && p.open < p.limits.Max && !p.closed && (p.single || p.dialing == 0) {
 		p.open++
 		p.dialing++
 		p.dials.Add(1)
@@ -229,11 +230,29 @@ func (p *connPool) dialFailed(err error) {
 	p.dialAsNeeded()
 }
 
+// expect says that c will be back with put, or dropped.
+func (p *connPool) expect(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !c.gone {
+		c.returning = true
+		p.coming++
+	}
+}
+
+func (p *connPool) arrivedLocked(c *conn) {
+	if c.returning {
+		c.returning = false
+		p.coming--
+	}
+}
+
 // put hands an HTTP/1.1 connection to who waits longest, or keeps it idle. It
 // reports false if the connection is to be closed.
 func (p *connPool) put(c *conn) bool {
 	now := clock()
 	p.mu.Lock()
+	p.arrivedLocked(c)
 	if p.closed || c.gone || p.tooOld(c, now) {
 		p.mu.Unlock()
 		return false
@@ -299,6 +318,7 @@ func (p *connPool) drop(c *conn) {
 	}
 	c.gone = true
 	p.open--
+	p.arrivedLocked(c)
 	if i := slices.Index(p.idle, c); i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
 	}

@@ -3,9 +3,11 @@ package upstream
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,4 +111,32 @@ func eventually(t testing.TB, what string, met func() bool) {
 			t.Fatalf("no %s in time", what)
 		}
 	}
+}
+
+// plain starts a server without TLS, for HTTP/1.1 or for HTTP/2 with prior
+// knowledge.
+func plain(t testing.TB, multi bool, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	if multi {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// counted starts a server that counts the connections it gets.
+func counted(t testing.TB, handler http.HandlerFunc) (*httptest.Server, *atomic.Int32) {
+	t.Helper()
+	s, conns := httptest.NewUnstartedServer(handler), new(atomic.Int32)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s, conns
 }

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -309,6 +310,9 @@ func roundTrip(cn *conn, req *http.Request, body *bodyReader) (*http.Response, e
 	defer wait.Stop()
 	select {
 	case r := <-done:
+		if errors.Is(r.err, errDetached) {
+			r.err = errBroken
+		}
 		return r.resp, r.err
 	case <-wait.C:
 	}
