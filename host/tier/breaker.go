@@ -19,19 +19,24 @@ type Breaker struct {
 	settings manifest.TierBreaker
 
 	mu      sync.Mutex
-	slots   [windowSlots]struct{ total, failed int }
+	slots   [windowSlots]tally
 	current int64         // number of the slot that is counted into
 	opened  time.Duration // when it last opened or let one try; meaningful if isOpen
 	isOpen  bool
 	probing bool // since opened, an exchange tries
 }
 
+// tally counts exchanges.
+type tally struct{ total, failed int }
+
 // NewBreaker makes a closed one; nil if its failure_rate is 0.
 func NewBreaker(c manifest.TierBreaker) *Breaker {
 	if c.FailureRate == 0 {
 		return nil
 	}
-	return &Breaker{settings: c}
+	b := &Breaker{settings: c}
+	b.current = b.slotOf(now())
+	return b
 }
 
 // Fits reports whether a breaker by the settings c would be like this one.
@@ -84,11 +89,11 @@ func (b *Breaker) count(began, at time.Duration, failed bool) {
 		b.probing = false
 		b.isOpen = failed
 		b.opened = at
-		b.slots = [windowSlots]struct{ total, failed int }{}
+		b.slots = [windowSlots]tally{}
 		return
 	}
 	b.slide(at)
-	s := &b.slots[b.current%windowSlots]
+	s := b.slot(b.current)
 	s.total++
 	if !failed {
 		return
@@ -101,11 +106,21 @@ func (b *Breaker) count(began, at time.Duration, failed bool) {
 
 // slide moves the window to at and clears the slots that it enters.
 func (b *Breaker) slide(at time.Duration) {
-	now := int64(at / max(b.settings.Window.D()/windowSlots, 1))
-	for i := max(b.current+1, now-windowSlots+1); i <= now; i++ {
-		b.slots[i%windowSlots] = struct{ total, failed int }{}
+	last := b.slotOf(at)
+	for i := max(b.current+1, last-windowSlots+1); i <= last; i++ {
+		*b.slot(i) = tally{}
 	}
-	b.current = max(b.current, now)
+	b.current = max(b.current, last)
+}
+
+// slotOf returns the number of the slot that at is in; it grows with at.
+func (b *Breaker) slotOf(at time.Duration) int64 {
+	return int64(at / max(b.settings.Window.D()/windowSlots, 1))
+}
+
+// slot returns where the slot of that number is counted, also before epoch.
+func (b *Breaker) slot(number int64) *tally {
+	return &b.slots[(number%windowSlots+windowSlots)%windowSlots]
 }
 
 func (b *Breaker) tooMany() bool {
