@@ -17,6 +17,7 @@ type h2Conn struct {
 	t       testing.TB
 	encoded bytes.Buffer
 	encoder *hpack.Encoder
+	leaving bool // a GOAWAY is in order
 }
 
 func dialH2(t testing.TB, addr string) *h2Conn {
@@ -66,7 +67,9 @@ func (c *h2Conn) next(stream uint32) http2.Frame {
 		case *http2.PingFrame:
 			c.WritePing(true, f.Data)
 		case *http2.GoAwayFrame:
-			c.t.Fatalf("got %v", f)
+			if !c.leaving {
+				c.t.Fatalf("got %v", f)
+			}
 		}
 		if _, window := frame.(*http2.WindowUpdateFrame); frame.Header().StreamID == stream && !window {
 			return frame
@@ -82,4 +85,21 @@ func (c *h2Conn) status(stream uint32) string {
 		c.t.Fatalf("stream %d: got %T, want a head", stream, head)
 	}
 	return head.PseudoValue("status")
+}
+
+// maxStreams reads the server's settings.
+func (c *h2Conn) maxStreams() uint32 {
+	c.t.Helper()
+	settings, ok := c.next(0).(*http2.SettingsFrame)
+	if !ok {
+		c.t.Fatalf("got %T, want settings", settings)
+	}
+	streams, _ := settings.Value(http2.SettingMaxConcurrentStreams)
+	return streams
+}
+
+// statusBeforeGoAway is status on a connection that is told to end.
+func (c *h2Conn) statusBeforeGoAway(stream uint32) string {
+	c.leaving = true
+	return c.status(stream)
 }
