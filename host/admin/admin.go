@@ -36,12 +36,12 @@ type Host interface {
 
 // Options are what a server is made of. Token and Metrics may be left out.
 type Options struct {
-	Address  string // "host:port" or "unix:/path"
-	Token    manifest.Secret
-	Host     Host
-	Metrics  http.Handler // nil: none are served
-	Version  string       // of the host
-	Log      *slog.Logger
+	Address string // "host:port" or "unix:/path"
+	Token   manifest.Secret
+	Host    Host
+	Metrics http.Handler // nil: none are served
+	Version string       // of the host
+	Log     *slog.Logger
 }
 
 // Bounds of what a client of the API can make the host hold.

@@ -25,6 +25,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	routes := []route{
+		{"GET", "/", true, dashboard()},
 		{"GET", "/healthz", true, s.live},
 		{"GET", "/readyz", true, s.readiness},
 		{"GET", "/openapi.json", true, serveOpenAPI},
@@ -45,8 +46,15 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	allowed := make(map[string]string)
 	for _, r := range s.routes() {
-		mux.Handle(r.method+" "+r.path, s.guard(r.public, r.handler))
+		pattern := r.path
+		if pattern == "/" {
+			pattern = "/{$}"
+		}
+		mux.Handle(r.method+" "+pattern, s.guard(r.public, r.handler))
 		allowed[r.path] = r.method
+	}
+	for _, file := range []string{"/app.js", "/style.css"} {
+		mux.Handle("GET "+file, s.guard(true, dashboard()))
 	}
 	mux.Handle("/", s.guard(true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if method, known := allowed[r.URL.Path]; known {
