@@ -154,6 +154,7 @@ func (p plan) swap(ctx context.Context, admin *admin, v *variants, swaps int) er
 type variants struct {
 	n                     int
 	folder, manifest      string
+	router                string // the policy folder
 	socket, plain, secure string // admin socket and the listeners' addresses
 	certificate, key      string
 	origins               *origins
@@ -167,6 +168,9 @@ func newVariants(policies, folder string, o *origins) (*variants, error) {
 		}
 	}
 	var err error
+	if v.router, err = filepath.Abs(filepath.Join(policies, "router")); err != nil {
+		return nil, err
+	}
 	if v.plain, err = freeAddress(); err != nil {
 		return nil, err
 	}
@@ -194,7 +198,7 @@ func copyPolicy(from, to string, version int) error {
 	if err != nil {
 		return err
 	}
-	_, err = module.Write([]byte{0, 5, 4, 's', 'o', 'a', 'k'}) // custom section "soak", empty
+	_, err = module.Write([]byte{0, 6, 4, 's', 'o', 'a', 'k', 0}) // custom section "soak" of one byte
 	return errors.Join(err, module.Close())
 }
 
@@ -216,7 +220,7 @@ func (v *variants) write(n int) error {
 		stages[0], stages[1] = stages[1], stages[0]
 	}
 	text := fmt.Sprintf(head, v.socket, filepath.Join(v.folder, "data"), v.plain, v.secure, v.certificate, v.key,
-		v.endpoints(), []string{"least-request", "round-robin", "random"}[n%3], v.source(n/3)) +
+		v.endpoints(), []string{"least-request", "round-robin", "random"}[n%3], v.source(n/3), v.router) +
 		strings.Join(stages, "") + "\n[service]\nupstream = \"origin\"\n" + v.stage("service", "mark")
 	temporary := v.manifest + ".new"
 	if err := os.WriteFile(temporary, []byte(text), 0o600); err != nil {
@@ -241,9 +245,21 @@ tls.certificates = [{ cert = %q, key = %q }]
 [upstream.origin]
 endpoints = [%s]
 balance = %q
+[upstream.grpc]
+endpoints = [%[7]s]
+balance = %[8]q
+protocol = "h2"
 [policy.headers]
-source = %q
+source = %[9]q
+[policy.router]
+source = %[10]q
+grants = ["ergo_route"]
 [edge]
+[[edge.stage]]
+name = "route"
+  [[edge.stage.use]]
+  policy = "router"
+  config.rules = [{ header = { content-type = "application/grpc" }, upstream = "grpc" }]
 `
 
 const noiseStage = `

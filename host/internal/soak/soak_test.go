@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/cli"
+)
+
+// TestSwapsLoseNothing runs the soak inside this process, so that the race
+// detector watches the host.
+func TestSwapsLoseNothing(t *testing.T) {
+	swaps := 2000
+	if testing.Short() {
+		swaps = 100
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	p := plan{policies: "../../../policies", swaps: swaps}
+	r, err := p.run(ctx, t.TempDir(), startInside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(r)
+}
+
+// startInside runs the command in this process.
+func startInside(ctx context.Context, manifest string) (func() error, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	log := &lockedBuffer{}
+	status := make(chan int, 1)
+	go func() {
+		status <- cli.Execute(ctx, []string{"run", "-c", manifest}, cli.Streams{Out: log, Err: log})
+	}()
+	return func() error {
+		cancel()
+		if s := <-status; s != 0 {
+			return fmt.Errorf("ergo run ended with %d:\n%s", s, tail(log.String(), 4000))
+		}
+		return nil
+	}, nil
+}
+
+// lockedBuffer is a bytes.Buffer for several writers.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
