@@ -133,14 +133,13 @@ func (i *Instance) Call() *Call { return &i.call }
 func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 	i.call.budget.begin(i.callTime)
 	err := f.CallWithStack(&i.call, stack)
-	if !i.call.budget.end() {
-		i.spent = true // by a hair: the call may have ended well
+	if inTime := i.call.budget.end(); inTime && err == nil {
+		return nil
+	} else if !inTime && err == nil {
+		err = ErrTime // it came to its end, but late
 	}
-	if err != nil {
-		i.spent = true
-		return i.fault(err)
-	}
-	return nil
+	i.spent = true
+	return i.fault(err)
 }
 
 // Spent reports whether the instance must not be used again.
