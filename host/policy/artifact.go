@@ -125,11 +125,14 @@ func readIn(folder, name string, max int64) ([]byte, error) {
 	}
 	defer root.Close()
 	fail := func(err error) error { return &fs.PathError{Op: "read", Path: filepath.Join(folder, name), Err: err} }
-	// A pipe would block the open, so the look comes first.
-	if info, err := root.Stat(name); err != nil {
+	info, err := root.Stat(name) // before the open, which a pipe would block
+	switch {
+	case err != nil:
 		return nil, err
-	} else if !info.Mode().IsRegular() {
+	case !info.Mode().IsRegular():
 		return nil, fail(errIrregular)
+	case info.Size() > max:
+		return nil, fail(fmt.Errorf("%w of %d bytes", errTooLarge, max))
 	}
 	file, err := root.Open(name)
 	if err != nil {
@@ -140,7 +143,7 @@ func readIn(folder, name string, max int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > max {
+	if int64(len(data)) > max { // it has grown
 		return nil, fail(fmt.Errorf("%w of %d bytes", errTooLarge, max))
 	}
 	return data, nil

@@ -27,7 +27,9 @@ type Policy interface {
 	// Acquire lends an instance for an exchange. It waits at most the policy's
 	// bound for a free one and then returns an *Error of kind Overload. Every
 	// instance is given back with Release exactly once, whatever its phases
-	// returned.
+	// returned: as soon as the policy has no phase to come in the exchange, or,
+	// if it streams a body (BodyStream), after the last byte. Bodies that it put
+	// into the exchange must outlive it.
 	Acquire(x *exchange.Exchange) (Instance, error)
 	Release(Instance)
 	// Stats are read at any time, for telemetry.

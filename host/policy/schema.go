@@ -103,8 +103,8 @@ func (s *configSchema) violations(list []Violation, err *jsonschema.ValidationEr
 		}
 		return list
 	case *kind.AnyOf, *kind.OneOf:
-		if nearest := deepest(err.Causes); nearest != nil && depth(nearest) > len(err.InstanceLocation) {
-			return s.violations(list, nearest)
+		if best := nearest(err.Causes); best != nil && nearness(best) > 2*len(err.InstanceLocation) {
+			return s.violations(list, best)
 		}
 		return append(list, Violation{Path: err.InstanceLocation, Wrong: "fits none of the forms that the policy takes"})
 	case *kind.Required:
@@ -128,22 +128,28 @@ func below(err *jsonschema.ValidationError, name string) []string {
 	return append(slices.Clone(err.InstanceLocation), name)
 }
 
-// deepest returns the error that leads furthest into the configuration.
-func deepest(errs []*jsonschema.ValidationError) (found *jsonschema.ValidationError) {
+// nearest returns the error of the alternative that the configuration comes
+// nearest to.
+func nearest(errs []*jsonschema.ValidationError) (found *jsonschema.ValidationError) {
 	for _, err := range errs {
-		if found == nil || depth(err) > depth(found) {
+		if found == nil || nearness(err) > nearness(found) {
 			found = err
 		}
 	}
 	return found
 }
 
-func depth(err *jsonschema.ValidationError) int {
-	d := len(err.InstanceLocation)
-	for _, cause := range err.Causes {
-		d = max(d, depth(cause))
+// nearness grows with how far into the configuration an error leads; at one
+// place, a value of the right type is nearer than one of another type.
+func nearness(err *jsonschema.ValidationError) int {
+	n := 2 * len(err.InstanceLocation)
+	if _, ok := err.ErrorKind.(*kind.Type); !ok && len(err.Causes) == 0 {
+		n++
 	}
-	return d
+	for _, cause := range err.Causes {
+		n = max(n, nearness(cause))
+	}
+	return n
 }
 
 // properties returns the names that the schema at a URL declares.
