@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -57,11 +58,9 @@ func modeOf(tier string) (engine.Mode, error) {
 
 // run is the life of a host process.
 func run(ctx context.Context, o runOptions, mode engine.Mode, out Streams) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
 
 	path, err := filepath.Abs(o.path)
 	if err != nil {
@@ -71,7 +70,9 @@ func run(ctx context.Context, o runOptions, mode engine.Mode, out Streams) error
 	if err != nil {
 		return err
 	}
-	h, err := startHost(ctx, path, m, mode, out)
+	starting, started := untilSignal(ctx, signals)
+	h, err := startHost(starting, path, m, mode, out)
+	started()
 	if err != nil {
 		return err
 	}
@@ -79,31 +80,60 @@ func run(ctx context.Context, o runOptions, mode engine.Mode, out Streams) error
 	if o.demo {
 		printDemo(newPrinter(out.Out), h)
 	}
-	for running := true; running; {
+	h.attend(ctx, signals)
+	return h.stop(signals)
+}
+
+// attend swaps on SIGHUP until a signal or the end of ctx asks the host to end.
+func (h *host) attend(ctx context.Context, signals <-chan os.Signal) {
+	for {
 		select {
-		case <-hangups:
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return
+			}
 			// What is wrong is in the log and the history.
 			_, _ = h.control.Swap(ctx, "signal", engine.Source{})
 		case <-ctx.Done():
-			running = false
+			return
 		}
 	}
-	stop() // from here on a second signal is not ours to wait for
-	return h.stop()
 }
 
 // stop shuts down gracefully; the next signal ends the grace.
-func (h *host) stop() error {
+func (h *host) stop(signals <-chan os.Signal) error {
 	limit := shutdownTimeout(h.engine.Manifest())
-	h.log.Info("shutting down: a second signal ends it at once", "exchanges", h.engine.Status().Generation.InFlight, "timeout", limit)
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	h.log.Info("shutting down: a second signal ends it at once",
+		"exchanges", h.engine.Status().Generation.InFlight, "timeout", limit.String())
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	ctx, cancelLimit := context.WithTimeout(ctx, limit)
-	defer cancelLimit()
+	ctx, done := untilSignal(ctx, signals)
+	defer done()
 	err := h.shutdown(ctx)
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		h.log.Warn("exchanges were cut off", "err", err)
 		return reportedError{err}
 	}
 	return err
+}
+
+// untilSignal returns a context that the next signal ends, unless it is SIGHUP.
+// done stops waiting for one, and must be called.
+func untilSignal(parent context.Context, signals <-chan os.Signal) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(parent)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		for {
+			select {
+			case s := <-signals:
+				if s != syscall.SIGHUP {
+					cancel()
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return ctx, func() { cancel(); waiting.Wait() }
 }

@@ -152,18 +152,20 @@ func newHistory(out Streams) *cobra.Command {
 }
 
 func printHistory(p *printer, records []engine.Record) {
+	running := -1 // what made the running generation so last
+	for i, r := range records {
+		if r.Running {
+			running = i
+		}
+	}
 	rows := make([][]string, len(records))
 	for i, r := range records {
-		result, detail := p.good.Render("done"), ""
+		result, detail := "done", first(r.Changes)
 		switch {
 		case r.Refused:
-			result = p.bad.Render("refused")
-			detail = first(r.Problems)
-		case r.Running:
+			result, detail = p.bad.Render("refused"), first(r.Problems)
+		case i == running:
 			result = p.good.Render("running")
-			detail = first(r.Changes)
-		default:
-			detail = first(r.Changes)
 		}
 		rows[i] = []string{
 			r.Time.Local().Format(time.DateTime), strconv.FormatUint(r.To, 10), r.Cause, result,

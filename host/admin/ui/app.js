@@ -165,9 +165,11 @@ function showUpstreams(status) {
 function showGenerations(status, history) {
   const kept = status.kept ?? [];
   const offered = new Set();
+  let marked = false;
   table("generations", ["Time", "Generation", "Cause", "Result", "Took", "What", ""],
     [...history ?? []].reverse().slice(0, 50).map((r) => {
-      const running = !r.refused && r.to === status.generation.id;
+      const running = !marked && !r.refused && r.to === status.generation.id;
+      marked ||= running;
       const result = r.refused ? "refused" : running ? "running" : "done";
       const steps = kept.includes(r.to) ? kept.length - kept.indexOf(r.to) : 0;
       let button = "";
