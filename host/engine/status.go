@@ -223,11 +223,17 @@ func keptUntilRestart(before, after *manifest.Manifest) []string {
 		{"host.watch", before.Host.Watch, after.Host.Watch},
 		{"host.log.format", before.Host.Log.Format, after.Host.Log.Format},
 		{"host.log.access", before.Host.Log.Access, after.Host.Log.Access},
-		{"telemetry", before.Telemetry, after.Telemetry},
+		{"telemetry", withoutSample(before.Telemetry), withoutSample(after.Telemetry)},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {
 			names = append(names, s.name)
 		}
 	}
 	return names
+}
+
+// withoutSample leaves out what takes effect at once.
+func withoutSample(t manifest.Telemetry) manifest.Telemetry {
+	t.Sample = 0
+	return t
 }

@@ -194,7 +194,9 @@ func (e *Engine) remember(cause string, started time.Time, change *Change, err e
 	if err != nil {
 		r.Refused, r.Problems = true, problemLines(err)
 		e.opts.Telemetry.Swap(cause, "refused")
-		e.opts.Log.Error("swap refused: the running generation goes on", "cause", cause, "generation", r.To, "problems", r.Problems)
+		if r.To != 0 { // else whoever starts the host says so
+			e.opts.Log.Error("swap refused: the running generation goes on", "cause", cause, "generation", r.To, "problems", r.Problems)
+		}
 		e.history.add(r)
 		return
 	}
