@@ -252,8 +252,9 @@ func (p *connPool) arrivedLocked(c *conn) {
 func (p *connPool) put(c *conn) bool {
 	now := clock()
 	p.mu.Lock()
+	used := c.returning
 	p.arrivedLocked(c)
-	if p.closed || c.gone || p.tooOld(c, now) {
+	if p.closed || c.gone || used && p.tooOld(c, now) {
 		p.mu.Unlock()
 		return false
 	}

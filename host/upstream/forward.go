@@ -18,6 +18,7 @@ type call struct {
 	deadline int64 // of the response's head
 	probe    bool  // the breaker's fate hangs on it
 	replay   *replay
+	trailers []string // of the request, known beforehand
 	query    query
 	triedBuf [4]*endpoint // of query
 
@@ -42,6 +43,9 @@ func (p *pool) forward(x *exchange.Exchange) *Error {
 	c.query = query{slowStart: int64(p.conf.SlowStart), tried: c.triedBuf[:0]}
 	if x.Request.Body != nil && x.Request.Length != 0 {
 		c.replay = newReplay(x.Request.Body, int64(p.conf.Retry.Body))
+		for _, f := range x.Request.Trailer.Fields() {
+			c.trailers = append(c.trailers, f.Name)
+		}
 	}
 	p.red.Begin()
 	p.shared.budget.request(now)
@@ -104,6 +108,7 @@ func (c *call) attempt(m *member, number int) *Error {
 		x:         c.x,
 		authority: c.pool.authority(c.x, m),
 		replay:    c.replay,
+		announced: c.trailers,
 		room:      &c.pool.room,
 	}
 	t.ctx, t.cancel = context.WithCancelCause(c.x.Context())

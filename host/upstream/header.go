@@ -12,11 +12,15 @@ import (
 )
 
 // toHTTP renders fields for net/http, which knows them by canonical name and
-// keeps no order among names. Framing is its own affair and left out.
-func toHTTP(h *exchange.Header) http.Header {
+// keeps no order among names. Framing is its own affair and left out. What could
+// not stand in a message is errBadRequest.
+func toHTTP(h *exchange.Header) (http.Header, error) {
 	out := make(http.Header, h.Len()+3)
 	values := make([]string, h.Len()) // one allocation for all single values
 	for i, f := range h.Fields() {
+		if !validField(f.Name, f.Value) {
+			return nil, errBadRequest
+		}
 		name := textproto.CanonicalMIMEHeaderKey(f.Name)
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -32,7 +36,11 @@ func toHTTP(h *exchange.Header) http.Header {
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = nil // else net/http adds its own
 	}
-	return out
+	return out, nil
+}
+
+func validField(name, value string) bool {
+	return httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(value)
 }
 
 // fromHTTP appends net/http's fields in an order of their names, so that equal
@@ -47,7 +55,7 @@ func fromHTTP(dst *exchange.Header, fields map[string][]string) error {
 	slices.Sort(names)
 	for _, name := range names {
 		for _, value := range fields[name] {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			if !validField(name, value) {
 				return errBadField
 			}
 			dst.Add(name, value)
@@ -64,6 +72,13 @@ func trailerFromHTTP(dst *exchange.Header, fields http.Header) error {
 		}
 	}
 	return fromHTTP(dst, fields)
+}
+
+// validRequest reports whether a request can be written as HTTP, but for its
+// fields.
+func validRequest(r *exchange.Request, authority string) bool {
+	return exchange.ValidName(r.Method) && r.Method != "CONNECT" && validTarget(r.Target) &&
+		httpguts.ValidHostHeader(authority) && (r.Upgrade == "" || httpguts.ValidHeaderFieldValue(r.Upgrade))
 }
 
 // validTarget reports whether a request-target can stand in a request line.

@@ -173,6 +173,10 @@ func (c *httpClient) carry(t *try) *Error {
 	if pool == nil {
 		return &Error{Cause: exchange.CauseProtocol, Blame: BlameHost, Err: errNotUpgradable}
 	}
+	req, err := c.request(t)
+	if err != nil {
+		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
+	}
 	for {
 		cn, err := pool.acquire(t.ctx, t.room)
 		if err != nil {
@@ -181,7 +185,7 @@ func (c *httpClient) carry(t *try) *Error {
 			}
 			return unreachable(err)
 		}
-		e := c.carryOn(cn, t)
+		e := c.carryOn(cn, t, req)
 		// Another connection is free of charge if this one had been closed while it
 		// was idle and the request never left.
 		if e == nil || !e.Stale || e.Sent || !t.replayable() || t.ctx.Err() != nil {
@@ -191,15 +195,15 @@ func (c *httpClient) carry(t *try) *Error {
 }
 
 // carryOn carries the try on one connection.
-func (c *httpClient) carryOn(cn *conn, t *try) *Error {
+func (c *httpClient) carryOn(cn *conn, t *try, req *http.Request) *Error {
 	reused := cn.used.Load()
 	in, out := cn.sock.in.Load(), cn.sock.out.Load()
 	t.wroteHead.Store(false)
-	req, body, err := c.request(t)
-	if err != nil {
-		cn.finish(false)
-		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
-	}
+	req = req.WithContext(httptrace.WithClientTrace(t.ctx, &httptrace.ClientTrace{
+		Got1xxResponse: t.inform,
+		WroteHeaders:   func() { t.wroteHead.Store(true) },
+	}))
+	body := t.newBody(req)
 	resp, err := roundTrip(cn, req, body)
 	if err == nil {
 		return c.accept(cn, t, resp)
@@ -208,15 +212,7 @@ func (c *httpClient) carryOn(cn *conn, t *try) *Error {
 		body.Close()
 	}
 	cn.finish(false)
-	if t.ctx.Err() != nil {
-		e := ended(t.ctx)
-		e.Sent = true
-		return e
-	}
-	if t.replay != nil && t.replay.clientError() != nil {
-		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: t.replay.clientError()}
-	}
-	e := broken(err)
+	e := t.failed(err)
 	if cn.multi {
 		e.Sent = e.Sent && t.wroteHead.Load()
 		e.Stale = reused && !e.Sent
@@ -227,57 +223,88 @@ func (c *httpClient) carryOn(cn *conn, t *try) *Error {
 	return e
 }
 
-// request renders the exchange's request for net/http.
-func (c *httpClient) request(t *try) (*http.Request, *bodyReader, error) {
-	r := &t.x.Request
-	if !validTarget(r.Target) || r.Method == "CONNECT" {
-		return nil, nil, errBadRequest
+// failed says whose fault it is that net/http could not carry the try.
+func (t *try) failed(err error) *Error {
+	if t.ctx.Err() != nil {
+		e := ended(t.ctx)
+		e.Sent = true
+		return e
 	}
-	req := &http.Request{
+	if t.replay != nil && t.replay.clientError() != nil {
+		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: t.replay.clientError()}
+	}
+	return broken(err)
+}
+
+// request renders the head of the exchange's request for net/http.
+func (c *httpClient) request(t *try) (*http.Request, error) {
+	r := &t.x.Request
+	if !validRequest(r, t.authority) {
+		return nil, errBadRequest
+	}
+	header, err := toHTTP(&r.Header)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(r.Target)
+	if err != nil {
+		return nil, err
+	}
+	if r.Upgrade != "" {
+		header["Connection"] = []string{"Upgrade"}
+		header["Upgrade"] = []string{r.Upgrade}
+	}
+	return &http.Request{
 		Method:     r.Method,
-		URL:        &url.URL{Scheme: c.scheme, Host: c.host, Opaque: r.Target},
+		URL:        target,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     toHTTP(&r.Header),
+		Header:     header,
 		Host:       t.authority,
-	}
-	if strings.HasPrefix(r.Target, "//") { // an opaque one would be sent in absolute form
-		path, query, hasQuery := strings.Cut(r.Target, "?")
-		decoded, err := url.PathUnescape(path)
-		if err != nil {
-			return nil, nil, errBadRequest
-		}
-		req.URL = &url.URL{Scheme: c.scheme, Host: c.host, Path: decoded, RawPath: path, RawQuery: query, ForceQuery: hasQuery && query == ""}
-	}
-	if r.Upgrade != "" {
-		req.Header["Connection"] = []string{"Upgrade"}
-		req.Header["Upgrade"] = []string{r.Upgrade}
-	}
-	var body *bodyReader
-	if t.replay != nil {
-		body = t.newBody(req)
-		req.Body, req.ContentLength = body, r.Length
-	}
-	return req.WithContext(httptrace.WithClientTrace(t.ctx, &httptrace.ClientTrace{
-		Got1xxResponse: t.inform,
-		WroteHeaders:   func() { t.wroteHead.Store(true) },
-	})), body, nil
+	}, nil
 }
 
-// newBody makes this try's reader of the request's body. Trailers are known
-// only at its end; HTTP/1.1 can send them only if the length is not told.
+// target makes net/http send a request-target byte for byte.
+func (c *httpClient) target(target string) (*url.URL, error) {
+	if !strings.HasPrefix(target, "//") {
+		return &url.URL{Scheme: c.scheme, Host: c.host, Opaque: target}, nil
+	}
+	// An opaque one would be sent in absolute form.
+	path, query, hasQuery := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, errBadRequest
+	}
+	return &url.URL{
+		Scheme: c.scheme, Host: c.host,
+		Path: decoded, RawPath: path, RawQuery: query, ForceQuery: hasQuery && query == "",
+	}, nil
+}
+
+// newBody gives req this try's reader of the client's body; nil if there is
+// none. Trailers are complete only at its end; HTTP/1.1 can send them only if
+// the length is not told.
 func (t *try) newBody(req *http.Request) *bodyReader {
+	if t.replay == nil {
+		return nil
+	}
 	body := &bodyReader{from: t.replay}
 	t.body = body
+	req.Body, req.ContentLength = body, t.x.Request.Length
 	if t.x.Request.Length != exchange.UnknownLength {
 		return body
 	}
 	trailer := make(http.Header)
+	for _, name := range t.announced {
+		trailer[http.CanonicalHeaderKey(name)] = nil
+	}
 	req.Trailer = trailer
 	body.atEnd = func() {
 		for _, f := range t.x.Request.Trailer.Fields() {
-			trailer.Add(f.Name, f.Value)
+			if exchange.TrailerAllowed(f.Name) && validField(f.Name, f.Value) {
+				trailer.Add(f.Name, f.Value)
+			}
 		}
 	}
 	return body

@@ -40,6 +40,7 @@ type try struct {
 	response  exchange.Response // its Trailer goes to x.Response at the end of the body
 	authority string            // that the endpoint is told
 	replay    *replay           // nil without a request body
+	announced []string          // trailers of the request that are known beforehand
 	body      *bodyReader       // the try's own view of it
 	room      *room
 	span      trace.Span // nil if the exchange is not sampled
