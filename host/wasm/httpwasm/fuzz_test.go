@@ -27,7 +27,7 @@ func FuzzHostFunctions(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s.config())
 	}
-	engine, err := wasm.Open(wasm.Options{})
+	engine, err := wasm.Open(wasm.Options{StartTimeout: 100 * time.Millisecond})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func FuzzHostFunctions(f *testing.F) {
 		}
 		spec := specOf(script{})
 		spec.Config = config
-		spec.Limits.Time = manifest.Duration(time.Second)
+		spec.Limits.Time = manifest.Duration(100 * time.Millisecond)
 		p, err := NewLoader(engine).Load(context.Background(), spec)
 		if err != nil {
 			soundError(t, err)
