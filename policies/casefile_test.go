@@ -119,7 +119,7 @@ func (w wantField) check(t *testing.T, where, name string, header *exchange.Head
 }
 
 // readCases reads a cases.toml and refuses keys that it does not know.
-func readCases(t *testing.T, file string) *caseFile {
+func readCases(t testing.TB, file string) *caseFile {
 	t.Helper()
 	var cases caseFile
 	meta, err := toml.DecodeFile(file, &cases)

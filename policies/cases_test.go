@@ -27,6 +27,17 @@ import (
 // TestCases runs every policies/*/cases.toml against the module beside it, or
 // against one that policies/build left in the folder ERGO_POLICIES.
 func TestCases(t *testing.T) {
+	engine := openEngine(t)
+	for _, name := range shipped(t) {
+		t.Run(name, func(t *testing.T) {
+			s := newSuite(t, engine, name)
+			s.run(t, s.readCases(t, filepath.Join(name, "cases.toml")))
+		})
+	}
+}
+
+func openEngine(t testing.TB) *wasm.Engine {
+	t.Helper()
 	engine, err := wasm.Open(wasm.Options{Capabilities: []wasm.HostModule{capability.Route(), capability.Log()}})
 	if err != nil {
 		t.Fatal(err)
@@ -36,28 +47,38 @@ func TestCases(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	files, err := filepath.Glob("*/policy.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no policies: %v", err)
-	}
-	for _, file := range files {
-		name := filepath.Dir(file)
-		t.Run(name, func(t *testing.T) {
-			s := &suite{loader: httpwasm.NewLoader(engine), artifact: loadArtifact(t, name)}
-			s.run(t, readCases(t, filepath.Join(name, "cases.toml")))
-		})
-	}
+	return engine
 }
 
-func loadArtifact(t *testing.T, name string) *policy.Artifact {
+// shipped lists the policies by the names of their folders.
+func shipped(t testing.TB) []string {
 	t.Helper()
-	artifact, err := policy.LoadArtifact(name)
-	if err != nil {
+	names, err := filepath.Glob("*/policy.toml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no policies: %v", err)
+	}
+	for i, file := range names {
+		names[i] = filepath.Dir(file)
+	}
+	return names
+}
+
+// suite is one artifact under test.
+type suite struct {
+	loader   *httpwasm.Loader
+	artifact *policy.Artifact
+}
+
+func newSuite(t testing.TB, engine *wasm.Engine, name string) *suite {
+	t.Helper()
+	s := &suite{loader: httpwasm.NewLoader(engine)}
+	var err error
+	if s.artifact, err = policy.LoadArtifact(name); err != nil {
 		t.Fatal(err)
 	}
 	rebuilt := os.Getenv("ERGO_POLICIES")
 	if rebuilt == "" {
-		return artifact
+		return s
 	}
 	text, err := os.ReadFile(filepath.Join(name, "policy.toml"))
 	if err != nil {
@@ -67,23 +88,25 @@ func loadArtifact(t *testing.T, name string) *policy.Artifact {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if artifact, err = policy.NewArtifact(name, text, module); err != nil {
+	if s.artifact, err = policy.NewArtifact(name, text, module); err != nil {
 		t.Fatal(err)
 	}
-	return artifact
+	return s
 }
 
-// suite is one artifact under test.
-type suite struct {
-	loader   *httpwasm.Loader
-	artifact *policy.Artifact
-}
-
-func (s *suite) run(t *testing.T, cases *caseFile) {
+// readCases reads a cases.toml, with the artifact's example among its
+// configurations.
+func (s *suite) readCases(t testing.TB, file string) *caseFile {
+	t.Helper()
+	cases := readCases(t, file)
 	if cases.Configs == nil {
 		cases.Configs = map[string]map[string]any{}
 	}
 	cases.Configs["example"] = s.artifact.File.Example
+	return cases
+}
+
+func (s *suite) run(t *testing.T, cases *caseFile) {
 	loaded := map[string]policy.Policy{}
 	for name, config := range cases.Configs {
 		loaded[name] = s.load(t, name, config)
@@ -104,7 +127,7 @@ func (s *suite) run(t *testing.T, cases *caseFile) {
 	}
 }
 
-func (s *suite) spec(t *testing.T, config map[string]any) policy.Spec {
+func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 	t.Helper()
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -123,7 +146,7 @@ func (s *suite) spec(t *testing.T, config map[string]any) policy.Spec {
 	}
 }
 
-func (s *suite) load(t *testing.T, name string, config map[string]any) policy.Policy {
+func (s *suite) load(t testing.TB, name string, config map[string]any) policy.Policy {
 	t.Helper()
 	spec := s.spec(t, config)
 	if wrong := s.artifact.CheckConfig(spec.Config); wrong != nil {
@@ -213,7 +236,7 @@ func (c *exchangeCase) run(t *testing.T, p policy.Policy) {
 	}
 }
 
-func (c *exchangeCase) exchange(t *testing.T) *exchange.Exchange {
+func (c *exchangeCase) exchange(t testing.TB) *exchange.Exchange {
 	t.Helper()
 	client, err := netip.ParseAddr(cmp.Or(c.Request.Client, "192.0.2.7"))
 	if err != nil {

@@ -2,20 +2,22 @@ package guest
 
 import "strings"
 
-// firstTry is the room of the first try; most methods, targets and header values
-// fit, so that one call is enough.
-const firstTry = 256
+// scratch is the room of a first try, which most values fit, so that one call is
+// enough. All share it, because an instance runs one call at a time.
+var scratch [2048]byte
 
 // read calls a getter of the host, which writes only what fits and always returns
-// the length it needs.
+// the length it needs. The result is valid until the next call.
 func read(get func(buf []byte) uint32) []byte {
-	buf := make([]byte, firstTry)
+	length := get(scratch[:])
+	if int(length) <= len(scratch) {
+		return scratch[:length]
+	}
 	for {
-		length := get(buf)
-		if int(length) <= len(buf) {
+		buf := make([]byte, length)
+		if length = get(buf); int(length) <= len(buf) {
 			return buf[:length]
 		}
-		buf = make([]byte, length)
 	}
 }
 

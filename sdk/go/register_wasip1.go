@@ -1,5 +1,7 @@
 package guest
 
+import "slices"
+
 var registered Policy
 
 // exit is os.Exit without package os, which is a fifth of a small module.
@@ -13,7 +15,7 @@ func exit(code uint32)
 // instance: the host sees a policy that did not start, never one that lets
 // everything pass.
 func Register(configure func(config []byte) (Policy, error)) {
-	policy, err := configure(read(getConfig))
+	policy, err := configure(slices.Clone(read(getConfig)))
 	if err != nil {
 		Log(Error, err.Error())
 		exit(1)

@@ -7,7 +7,7 @@ mod rewrite;
 mod split;
 mod view;
 
-use ergo_sdk::{Config, ConfigError, Flow, Node, Policy, Request, normalize_path};
+use ergo_sdk::{Config, ConfigError, Flow, Node, Policy, Request};
 
 use action::Action;
 use condition::Condition;
@@ -45,7 +45,7 @@ impl Policy for Router {
 
     fn request(&self, request: &Request) -> Flow {
         let target = request.target();
-        let Some(path) = normalize_path(target.path()) else {
+        let Some(path) = target.normal_path() else {
             return request.answer(400).text("the path is ambiguous\n");
         };
         let view = View::new(request, &target, &path, self.fields);

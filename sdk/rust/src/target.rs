@@ -5,13 +5,21 @@ use std::borrow::Cow;
 pub struct Target {
     bytes: Vec<u8>,
     path_length: usize,
+    /// Whether the path has neither escapes nor segments that begin with a dot.
+    plain: bool,
 }
 
 impl Target {
     /// Splits `bytes` at the first question mark.
     pub fn new(bytes: Vec<u8>) -> Self {
-        let path_length = bytes.iter().position(|&byte| byte == b'?').unwrap_or(bytes.len());
-        Target { bytes, path_length }
+        let mut plain = true;
+        let mut before = b'/';
+        let path_length = bytes.iter().position(|&byte| {
+            plain &= byte != b'%' && !(byte == b'.' && before == b'/');
+            before = byte;
+            byte == b'?'
+        });
+        Target { path_length: path_length.unwrap_or(bytes.len()), bytes, plain }
     }
 
     /// The whole target.
@@ -22,6 +30,16 @@ impl Target {
     /// What stands before the question mark.
     pub fn path(&self) -> &[u8] {
         &self.bytes[..self.path_length]
+    }
+
+    /// The path in one spelling: escapes of characters that need none are decoded, the others get capital
+    /// digits (RFC 3986 section 6.2.2). `None` when a segment is `.` or `..`, or a `%` begins no escape:
+    /// what such a path means depends on who reads it.
+    pub fn normal_path(&self) -> Option<Cow<'_, [u8]>> {
+        match self.plain {
+            true => Some(Cow::Borrowed(self.path())),
+            false => normalize(self.path()).map(Cow::Owned),
+        }
     }
 
     /// What stands after the question mark; `None` when there is no question mark.
@@ -85,14 +103,7 @@ pub fn percent_decode(encoded: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Writes a path in one way: escapes of characters that need none are decoded, the others get capital
-/// digits (RFC 3986 section 6.2.2). `None` when a segment is `.` or `..`, or a `%` begins no escape:
-/// what such a path means depends on who reads it.
-pub fn normalize_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let plain = !path.contains(&b'%') && !path.windows(2).any(|pair| pair == b"/.");
-    if plain && !path.starts_with(b".") {
-        return Some(Cow::Borrowed(path));
-    }
+fn normalize(path: &[u8]) -> Option<Vec<u8>> {
     let mut normal = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((&first, tail)) = rest.split_first() {
@@ -113,7 +124,7 @@ pub fn normalize_path(path: &[u8]) -> Option<Cow<'_, [u8]>> {
     if segments.any(|segment| segment == b"." || segment == b"..") {
         return None;
     }
-    Some(Cow::Owned(normal))
+    Some(normal)
 }
 
 /// The value of one hexadecimal digit.
@@ -201,7 +212,8 @@ mod tests {
             ("/%zz", None),
         ];
         for (path, want) in cases {
-            let got = normalize_path(path.as_bytes());
+            let target = target(&format!("{path}?/../%"));
+            let got = target.normal_path();
             assert_eq!(got.as_deref(), want.map(str::as_bytes), "{path}");
         }
     }

@@ -197,17 +197,23 @@ impl Source {
 /// Appends a value. Control characters are left out, because a decoded parameter may hold a line break
 /// and the text may become a header field.
 fn append(text: &mut Vec<u8>, value: &[u8], encode: Encode) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in value {
-        match byte {
-            0..b' ' | 0x7f => {}
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(byte),
-            _ if encode.is_some_and(|kept| !kept.contains(&byte)) => {
-                text.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
+    let control = |byte: u8| byte < b' ' || byte == 0x7f;
+    if encode.is_none() && !value.iter().any(|&byte| control(byte)) {
+        text.extend_from_slice(value);
+        return;
+    }
+    for &byte in value.iter().filter(|&&byte| !control(byte)) {
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        match encode {
+            Some(kept) if !unreserved && !kept.contains(&byte) => append_escape(text, byte),
             _ => text.push(byte),
         }
     }
+}
+
+fn append_escape(text: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    text.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
 }
 
 #[cfg(test)]
