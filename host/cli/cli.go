@@ -52,12 +52,13 @@ func Execute(ctx context.Context, args []string, streams Streams) int {
 
 func newRoot(streams Streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "ergo",
-		Short:         "A programmable HTTP proxy: two tiers of WebAssembly policies, swapped while traffic flows",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noCommand,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:                        "ergo",
+		Short:                      "A programmable HTTP proxy: two tiers of WebAssembly policies, swapped while traffic flows",
+		Args:                       noCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:              true, // Execute prints them
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
