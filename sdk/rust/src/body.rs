@@ -45,3 +45,26 @@ impl Body {
         unsafe { abi::write_body(self.kind, bytes.as_ptr(), bytes.len()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Request;
+    use crate::testing::Host;
+
+    #[test]
+    fn bodies_are_read_up_to_a_bound() {
+        let text = b"0123456789".repeat(1000);
+        let cases = [(9_999, None), (10_000, Some(text.clone())), (20_000, Some(text.clone()))];
+        for (max, want) in cases {
+            let mut host = Host::new("POST", "/");
+            host.request_body = text.clone();
+            assert_eq!(host.during(|| Request::new().body().read_up_to(max)), want, "{max}");
+        }
+    }
+
+    #[test]
+    fn no_body_is_an_empty_one() {
+        let mut host = Host::new("GET", "/");
+        assert_eq!(host.during(|| Request::new().body().read_up_to(0)), Some(vec![]));
+    }
+}

@@ -50,3 +50,22 @@ pub fn annotate(key: &str, value: impl AsRef<[u8]>) {
     // SAFETY: both slices outlive the call.
     unsafe { abi::annotate(key.as_ptr(), key.len(), value.as_ptr(), value.len()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Host;
+
+    #[test]
+    fn messages_reach_the_host() {
+        let mut host = Host::new("GET", "/");
+        host.during(|| {
+            assert!(enabled(Level::Debug));
+            write(Level::Warn, "plain");
+            emit(Level::Info, "with", &[("key", "value\0hidden"), ("empty", "")]);
+            annotate("consumer", "alice");
+        });
+        assert_eq!(host.log, [(1, "plain".into()), (0, "with key value empty  ".into())]);
+        assert_eq!(host.annotations, [("consumer".into(), "alice".into())]);
+    }
+}

@@ -54,3 +54,40 @@ fn check(status: u32) -> Result<(), RouteError> {
         _ => Err(RouteError::BadArgument),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Host;
+
+    #[test]
+    fn decisions_reach_the_host() {
+        let mut host = Host::new("GET", "/");
+        host.upstreams = vec!["blue".into()];
+        host.during(|| {
+            assert_eq!(upstream(), None);
+            assert_eq!(set_upstream("green"), Err(RouteError::NotFound));
+            assert_eq!(set_upstream("blue"), Ok(()));
+            assert_eq!(upstream().as_deref(), Some("blue"));
+            assert_eq!(set_hash_key("k"), Ok(()));
+            assert_eq!(set_timeout_ms(1500), Ok(()));
+            assert_eq!(set_retries(11), Err(RouteError::BadArgument));
+            assert_eq!(set_retries(0), Ok(()));
+        });
+        assert_eq!(host.hash_key.as_deref(), Some(b"k".as_slice()));
+        assert_eq!((host.timeout_ms, host.retries), (Some(1500), Some(0)));
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let cases = [
+            (0, Ok(())),
+            (1, Err(RouteError::NotFound)),
+            (2, Err(RouteError::BadArgument)),
+            (3, Err(RouteError::TooLate)),
+        ];
+        for (status, want) in cases {
+            assert_eq!(check(status), want, "{status}");
+        }
+    }
+}
