@@ -183,9 +183,9 @@ func TestPrintedLines(t *testing.T) {
 	if _, err := invoke(i, "print"); err != nil {
 		t.Fatal(err)
 	}
-	want := `level=INFO msg="first line" stream=stdout exchange=x-1
-level=WARN msg="first line" stream=stderr exchange=x-1
-level=INFO msg="second half" stream=stdout exchange=x-1
+	want := `level=INFO msg="first line" stream=stdout request_id=x-1
+level=WARN msg="first line" stream=stderr request_id=x-1
+level=INFO msg="second half" stream=stdout request_id=x-1
 `
 	if got := log.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

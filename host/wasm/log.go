@@ -47,7 +47,7 @@ func (l *Log) Emit(call *Call, level slog.Level, message []byte, attrs ...slog.A
 		message = message[:maxLine]
 	}
 	if call.Exchange != nil {
-		attrs = append(attrs, slog.String("exchange", call.Exchange.ID))
+		attrs = append(attrs, slog.String("request_id", call.Exchange.ID))
 	}
 	l.logger.LogAttrs(context.Background(), level, string(message), attrs...)
 }

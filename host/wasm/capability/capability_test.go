@@ -195,8 +195,8 @@ func TestEmit(t *testing.T) {
 	c.do("emit", 0, "plain", "")
 	c.do("emit", -1, "debug is off", "")
 	c.do("emit", 3, "no such level", "")
-	want := `level=WARN msg=careful fields.who=me fields.why=because exchange=x-1
-level=INFO msg=plain exchange=x-1
+	want := `level=WARN msg=careful fields.who=me fields.why=because request_id=x-1
+level=INFO msg=plain request_id=x-1
 `
 	if got := c.log.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -141,53 +141,33 @@ func (p *Policy) OnRequestHead(i policy.Instance, _ *exchange.Exchange) (policy.
 		return policy.Continue, p.failure(err)
 	}
 	if !next {
+		s.dropGuest()
 		s.answer()
 		return policy.Answer, nil
 	}
-	s.passed, s.ctx = true, ctx
-	s.passRequest()
 	if p.stateless {
 		s.dropGuest()
 	}
+	s.passed, s.ctx = true, ctx
+	s.passRequest()
 	return policy.Continue, nil
 }
 
 // OnResponseHead follows policy.ResponseHead.
 func (p *Policy) OnResponseHead(i policy.Instance, _ *exchange.Exchange) error {
-	s := i.(*session)
-	if entered, err := s.enter(responsePhase); !entered {
-		return err
-	}
-	if err := s.holdResponse(); err != nil {
-		return err
-	}
-	if err := s.guest.handleResponse(s.ctx, false); err != nil {
-		s.dropGuest()
-		return p.failure(err)
-	}
-	s.finishResponse()
-	return nil
+	_, err := i.(*session).respond(responsePhase)
+	return err
 }
 
 // OnFailure follows policy.Failure: the guest sees the host's error as the
 // response, with is_error set. It has answered if it set the status or wrote a
 // body, which needs no feature here.
 func (p *Policy) OnFailure(i policy.Instance, _ *exchange.Exchange) (policy.Verdict, error) {
-	s := i.(*session)
-	if entered, err := s.enter(failurePhase); !entered {
-		return policy.Continue, err
-	}
-	if err := s.holdResponse(); err != nil {
-		return policy.Continue, err
-	}
-	if err := s.guest.handleResponse(s.ctx, true); err != nil {
-		s.dropGuest()
-		return policy.Continue, p.failure(err)
-	}
-	if s.finishResponse() {
+	changed, err := i.(*session).respond(failurePhase)
+	if changed && err == nil {
 		return policy.Answer, nil
 	}
-	return policy.Continue, nil
+	return policy.Continue, err
 }
 
 // failure makes the error of a call or of Acquire what the contract says. The

@@ -83,6 +83,9 @@ func TestInstanceIsPinnedOrReleased(t *testing.T) {
 		}
 		answered(x, 202, "")
 		c.response()
+		if got := p.Stats().Busy; got != 0 {
+			t.Errorf("stateless %v: %d instances are busy while the client takes the body", stateless, got)
+		}
 		if got := c.memory(4080, 1)[0]; got != 77 {
 			t.Errorf("stateless %v: handle_response got ctx %d, want 77", stateless, got)
 		}
@@ -221,10 +224,10 @@ func TestGuestLog(t *testing.T) {
 	c := carryWith(t, loadSpec(t, openEngine(t), spec), s, newExchange())
 	c.request(policy.Continue)
 	want := strings.Join([]string{
-		`level=INFO msg=hello exchange=x-1`,
-		`level=ERROR msg=trouble exchange=x-1`,
-		`level=INFO msg=printed stream=stdout exchange=x-1`,
-		`level=WARN msg="in two pieces" stream=stderr exchange=x-1`,
+		`level=INFO msg=hello request_id=x-1`,
+		`level=ERROR msg=trouble request_id=x-1`,
+		`level=INFO msg=printed stream=stdout request_id=x-1`,
+		`level=WARN msg="in two pieces" stream=stderr request_id=x-1`,
 	}, "\n") + "\n"
 	if got := log.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

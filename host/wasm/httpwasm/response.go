@@ -43,7 +43,7 @@ func (s *session) answer() {
 	if s.status != 0 {
 		r.Status = s.status
 	}
-	r.Header, s.fields = s.fields, r.Header
+	r.Header.CopyFrom(&s.fields)
 	s.response.replaced = true // by what was written, be it nothing
 	s.replaceResponse()
 	s.edits[1].apply(&r.Trailer)

@@ -155,6 +155,7 @@ type carried struct {
 	policy  *Policy
 	script  script
 	session *session
+	guest   *guest // may have been given back, but keeps its memory
 	x       *exchange.Exchange
 }
 
@@ -171,7 +172,7 @@ func carryWith(t testing.TB, p *Policy, s script, x *exchange.Exchange) *carried
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Release(i) })
-	return &carried{t, p, s, i.(*session), x}
+	return &carried{t, p, s, i.(*session), i.(*session).guest, x}
 }
 
 // request runs the request phase and wants it to end in a verdict.
@@ -210,7 +211,7 @@ func (c *carried) text(n int) string {
 
 func (c *carried) memory(at, length int) []byte {
 	c.t.Helper()
-	b, ok := c.session.guest.instance.Memory().Read(uint32(at), uint32(length))
+	b, ok := c.guest.instance.Memory().Read(uint32(at), uint32(length))
 	if !ok {
 		c.t.Fatalf("no %d bytes at %d", length, at)
 	}

@@ -67,6 +67,23 @@ func (s *session) enter(next phase) (bool, error) {
 	return true, nil
 }
 
+// respond has the guest handle the response and gives it back: it need not wait
+// for the client to take the body. It reports whether the guest changed more
+// than fields.
+func (s *session) respond(in phase) (changed bool, err error) {
+	if entered, err := s.enter(in); !entered {
+		return false, err
+	}
+	defer s.dropGuest()
+	if err := s.holdResponse(); err != nil {
+		return false, err
+	}
+	if err := s.guest.handleResponse(s.ctx, in == failurePhase); err != nil {
+		return false, s.policy.failure(err)
+	}
+	return s.finishResponse(), nil
+}
+
 // dropGuest gives the guest back, if there is one.
 func (s *session) dropGuest() {
 	if g := s.guest; g != nil {
