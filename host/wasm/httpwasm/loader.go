@@ -76,7 +76,7 @@ func permission(spec *policy.Spec) wasm.Permission {
 		Policy:     spec.Name,
 		Declared:   spec.Artifact.File.Capabilities,
 		Granted:    spec.Grants,
-		Undeclared: spec.Artifact.File.Name == "",
+		Undeclared: spec.Artifact.File.Family == "", // a policy.toml names one
 	}
 }
 

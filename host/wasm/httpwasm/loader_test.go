@@ -24,7 +24,7 @@ func specOfModule(module []byte) policy.Spec {
 	spec.Artifact = &policy.Artifact{
 		Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(module)),
 		Module: module,
-		File:   manifest.PolicyFile{Name: "router"},
+		File:   manifest.PolicyFile{Name: "router", Family: "routing"},
 	}
 	spec.Name, spec.Config = "router", nil
 	return spec
@@ -89,7 +89,7 @@ func TestGrantedCapability(t *testing.T) {
 // A module alone, without a policy.toml, declares nothing and needs grants only.
 func TestModuleWithoutPolicyFile(t *testing.T) {
 	spec := specOfModule(routeModule)
-	spec.Artifact.File = manifest.PolicyFile{}
+	spec.Artifact.File = manifest.PolicyFile{Name: "route"}
 	spec.Grants = []string{"ergo_route"}
 	loadSpec(t, openEngine(t), spec)
 }
