@@ -156,6 +156,35 @@ func TestBrokenChunksAreNotTakenForARequest(t *testing.T) {
 	}
 }
 
+// TestChunksThatBreakAfterTheHead is the same when it was too late to announce
+// the end of the connection.
+func TestChunksThatBreakAfterTheHead(t *testing.T) {
+	requests := make(chan string, 10)
+	addr := start(t, func(x *exchange.Exchange) {
+		requests <- x.Request.Target
+		x.Response.Status, x.Response.Length = 200, exchange.UnknownLength
+		x.Response.Body = io.NopCloser(io.MultiReader(strings.NewReader("begun"), atEnd(func() {
+			if x.Request.Body != nil {
+				io.Copy(io.Discard, x.Request.Body)
+			}
+		})))
+		x.Sink.Send(x)
+	}, settings())
+	c := dial(t, addr)
+	c.send("POST /first HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"zz\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, body := c.response("POST"); body != "begun" {
+		t.Errorf("body: got %q, want begun", body)
+	}
+	io.Copy(io.Discard, c.r)
+	close(requests)
+	for target := range requests {
+		if target != "/first" {
+			t.Errorf("a request for %s was let in", target)
+		}
+	}
+}
+
 func TestSilentClientIsGivenUp(t *testing.T) {
 	failed := make(chan error, 2)
 	addr := start(t, func(x *exchange.Exchange) {
@@ -296,6 +325,29 @@ func TestBodyIsReadBesideTheResponse(t *testing.T) {
 		if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
 			t.Errorf("after the end: got %q, %v", rest, err)
 		}
+	})
+}
+
+// TestStreamingClientMayBeSilent has a client stream in both directions and be
+// silent for much longer than the listener's body timeout.
+func TestStreamingClientMayBeSilent(t *testing.T) {
+	silence := 4 * impatient().Limits.BodyTimeout.D()
+	addr := start(t, func(x *exchange.Exchange) {
+		x.Response.Status = 200
+		x.Response.Body, x.Response.Length = x.Request.Body, exchange.UnknownLength
+		x.Sink.Send(x)
+	}, impatient())
+	bothVersions(t, func(t *testing.T, c *http.Client) {
+		body, in := io.Pipe()
+		defer in.Close()
+		resp, err := c.Post("http://"+addr, "", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		<-time.After(silence)
+		io.WriteString(in, "late")
+		expect(t, resp.Body, "late")
 	})
 }
 

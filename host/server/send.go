@@ -91,7 +91,9 @@ func (c *call) writeHead() {
 	if header["Content-Type"] == nil {
 		header["Content-Type"] = nil // no guess by net/http
 	}
-	announce(header, &resp.Trailer)
+	if c.hasTrailers() {
+		announce(header, &resp.Trailer)
+	}
 	if c.tellLength() {
 		header["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
@@ -108,7 +110,14 @@ func (c *call) tellLength() bool {
 	case resp.Status == 304:
 		return resp.Length > 0
 	}
-	return resp.Trailer.Len() == 0 || !c.http1()
+	return !c.http1() || !c.hasTrailers()
+}
+
+// hasTrailers reports whether trailers are known to follow: a client that speaks
+// HTTP/1.0, or a response without content, has no room for them.
+func (c *call) hasTrailers() bool {
+	resp := &c.x.Response
+	return resp.Trailer.Len() > 0 && c.x.Request.Version != exchange.HTTP10 && bodyAllowed(resp.Status)
 }
 
 // setHeader copies fields with their spelling, but for those that net/http

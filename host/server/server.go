@@ -4,7 +4,9 @@
 // HTTP/1.1, HTTP/2 by ALPN and HTTP/2 with prior knowledge come from net/http,
 // which shows nowhere in the package's API. What that costs: fields arrive
 // sorted by name and in canonical spelling, because net/http keeps them in a
-// map; their values keep their order.
+// map; their values keep their order. Over HTTP/2 the expectation of a 100
+// (Continue) does not show, though it is met as soon as the body is read, which
+// is after the policies but before the upstream was asked.
 package server
 
 import (

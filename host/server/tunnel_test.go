@@ -25,6 +25,7 @@ const upgradeRequest = "GET /t HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpg
 func switching(t testing.TB, sent chan<- error) (handlerFunc, <-chan *net.TCPConn) {
 	far := make(chan *net.TCPConn, 1)
 	addr := hosttest.Raw(t, func(c net.Conn) {
+		c.SetDeadline(time.Now().Add(20 * time.Second))
 		far <- c.(*net.TCPConn)
 		<-t.Context().Done()
 	})
