@@ -83,6 +83,21 @@ func TestBodyModes(t *testing.T) {
 	}
 }
 
+func TestBodyBeginsAtItsFirstByteForTheNext(t *testing.T) {
+	a := &fake{name: "a", needs: policy.Needs{RequestBody: buffer(100), ResponseBody: buffer(100)}}
+	a.body = func(x *exchange.Exchange) (policy.Verdict, error) {
+		io.CopyN(io.Discard, x.Request.Body, 3)
+		return policy.Continue, nil
+	}
+	a.responseBody = func(x *exchange.Exchange) error {
+		io.Copy(io.Discard, x.Response.Body)
+		return nil
+	}
+	if got := carry(t, withBody("whole"), echoes, newTier(t, stageOf(a))); got != "whole" {
+		t.Errorf("got %q, want whole", got)
+	}
+}
+
 func TestBodyPhaseWithoutBody(t *testing.T) {
 	var saw []string
 	a := &fake{name: "a", needs: policy.Needs{RequestBody: buffer(10), ResponseBody: peek(10)}}
@@ -301,17 +316,24 @@ func TestSkipNeedsWhatWasRead(t *testing.T) {
 }
 
 func TestKeptBodyIsTakenOff(t *testing.T) {
-	a := &fake{name: "a", headOnly: true, needs: policy.Needs{RequestBody: manifest.BodyNeed{Mode: manifest.BodyStream}}}
-	stage := stageOf(a)
+	stream := manifest.BodyNeed{Mode: manifest.BodyStream}
+	stage := stageOf(&fake{name: "a", needs: policy.Needs{RequestBody: stream, ResponseBody: stream}})
 	stage.OnError = skipAll
+	tier := newTier(t, stage)
 	x := withBody("x")
 	source := x.Request.Body
-	carry(t, x, func(x *exchange.Exchange) *exchange.Failure {
-		if x.Request.Body != source {
-			t.Errorf("an untouched body is sent on as a %T", x.Request.Body)
-		}
-		return echoes(x)
-	}, newTier(t, stage))
+	var w Walk
+	tier.Request(&w, x)
+	if x.Request.Body != source {
+		t.Errorf("an untouched request body is sent on as a %T", x.Request.Body)
+	}
+	echoes(x)
+	source = x.Response.Body
+	tier.Response(&w, x)
+	if x.Response.Body != source {
+		t.Errorf("an untouched response body is sent as a %T", x.Response.Body)
+	}
+	tier.Done(&w, x)
 }
 
 func TestBodyTooLargeUpstream(t *testing.T) {

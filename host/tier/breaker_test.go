@@ -110,6 +110,29 @@ func TestBreakerBlame(t *testing.T) {
 	}
 }
 
+func TestBreakerCountsOnlyTheProbe(t *testing.T) {
+	const open = 5 * time.Second
+	b := NewBreaker(breakerConfig.Breaker)
+	for range 4 {
+		b.count(0, 0, true)
+	}
+	b.count(0, 1, false)
+	if !b.IsOpen() {
+		t.Fatal("an exchange that was in the tier before it opened closed it")
+	}
+	if _, shed := b.open(open); shed {
+		t.Fatal("no probe")
+	}
+	b.count(open-1, open+1, false)
+	if !b.IsOpen() {
+		t.Error("an exchange that began before the probe closed it")
+	}
+	b.count(open, open+1, false)
+	if b.IsOpen() {
+		t.Error("a good probe left it open")
+	}
+}
+
 func TestBreakerHammer(t *testing.T) {
 	b := NewBreaker(manifest.TierBreaker{FailureRate: 50, MinRequests: 10, Window: 1000, Open: 100})
 	var group sync.WaitGroup

@@ -84,6 +84,41 @@ func TestBulkheadBounds(t *testing.T) {
 	})
 }
 
+// A place that is given back between the look for one and the line is not missed.
+func TestBulkheadLineUpLooksAgain(t *testing.T) {
+	b := newBulkhead(1, 1, time.Minute)
+	if place, me := b.lineUp(); !place || me != nil {
+		t.Errorf("got place %v, in line %v; want the free place", place, me != nil)
+	}
+	if s := b.Status(); s.InFlight != 1 || s.Queued != 0 {
+		t.Errorf("status is %+v", s)
+	}
+}
+
+// Nobody overtakes the line, not even while a place is on its way to it.
+func TestBulkheadIsNotOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBulkhead(1, 2, time.Minute)
+		if err := b.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		served := false
+		go func() { served = b.enter(t.Context()) == nil }()
+		synctest.Wait()
+		b.taken.Add(-1) // the first half of leave
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := b.enter(gone); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v: it overtook the line", err)
+		}
+		b.serve() // the second half
+		synctest.Wait()
+		if !served {
+			t.Error("the first in line was not served")
+		}
+	})
+}
+
 func TestBulkheadWithoutQueue(t *testing.T) {
 	b := newBulkhead(1, 0, time.Minute)
 	for range 3 {

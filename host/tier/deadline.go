@@ -129,9 +129,7 @@ func (d *deadline) Done() <-chan struct{} {
 		close(d.done)
 		return d.done
 	}
-	if d.armed {
-		d.timer = time.AfterFunc(d.at-now(), d.expire)
-	}
+	d.timer = time.AfterFunc(d.at-now(), d.expire)
 	context.AfterFunc(d.parent, d.parentEnded)
 	return d.done
 }

@@ -157,6 +157,25 @@ func TestStageDeadlineOfLaterPolicy(t *testing.T) {
 	})
 }
 
+func TestStageDeadlineEndsWithStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var left []time.Duration
+		look := func(x *exchange.Exchange) (policy.Verdict, error) {
+			until, _ := x.Context().Deadline()
+			left = append(left, time.Until(until))
+			return policy.Continue, x.Context().Err()
+		}
+		a, b, c := &fake{name: "a", head: look}, &fake{name: "b", head: look}, &fake{name: "c", head: look}
+		first, second := stageOf(a), stageOf(b)
+		first.Timeout, second.Timeout = manifest.Duration(time.Second), manifest.Duration(2*time.Second)
+		x := newExchange()
+		carry(t, x, replies(200, ""), newTierWith(t, timed(time.Minute), first, second, stageOf(c)))
+		if x.Response.Status != 200 || len(left) != 3 || left[0] != time.Second || left[1] != 2*time.Second || left[2] != time.Minute {
+			t.Errorf("got status %d with %v left in the stages, want 1s, 2s, 1m", x.Response.Status, left)
+		}
+	})
+}
+
 func TestDeadlineIsUsedAgain(t *testing.T) {
 	d := arm(nil, context.Background(), time.Hour)
 	if arm(d, context.Background(), time.Hour) != d {
@@ -193,6 +212,21 @@ func TestDeadlineContext(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("its channel is open after its parent ended")
 	}
+}
+
+func TestDeadlineTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before, after := arm(nil, t.Context(), time.Second), arm(nil, t.Context(), time.Second)
+		before.Done()
+		before.disarm()
+		after.disarm()
+		after.Done()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if before.Err() != nil || after.Err() != nil {
+			t.Errorf("ended with %v and %v after the deadline was taken back", before.Err(), after.Err())
+		}
+	})
 }
 
 func TestDeadlineAfterFunc(t *testing.T) {

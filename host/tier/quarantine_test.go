@@ -121,6 +121,39 @@ func TestQuarantineCountsARow(t *testing.T) {
 	})
 }
 
+// What counts as a success, by the phases that a policy has.
+func TestSuccessBreaksRow(t *testing.T) {
+	healthy := map[string]func(*fake){
+		"passed, no response phase": func(f *fake) { f.headOnly = true },
+		"passed both ways":          func(*fake) {},
+		"answered":                  func(f *fake) { f.head = answers(403) },
+		"answered a failure":        func(f *fake) { f.failure = answers(200) },
+	}
+	for name, behave := range healthy {
+		t.Run(name, func(t *testing.T) {
+			f := &fake{name: "a"}
+			behave(f)
+			well := f.head
+			stage := stageOf(f)
+			tier := newTier(t, stage)
+			for i := range 3 * maxFailures {
+				f.head = breaks(policy.Trap)
+				if i%maxFailures == maxFailures-1 {
+					f.head = well
+				}
+				next := replies(200, "")
+				if f.failure != nil {
+					next = fails(exchange.Failure{Cause: exchange.CauseReset, Status: 502})
+				}
+				carry(t, newExchange(), next, tier)
+			}
+			if s := stage.Uses[0].Slot.Status(); s.Trips != 0 || s.Failures != 0 {
+				t.Errorf("a success did not break the row: %+v", s)
+			}
+		})
+	}
+}
+
 func TestQuarantineIgnoresOverload(t *testing.T) {
 	s := newSick(t, policy.Overload)
 	s.try(t, 3*maxFailures)

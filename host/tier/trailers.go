@@ -62,7 +62,6 @@ func (w *Walk) meetTrailers(x *exchange.Exchange) *exchange.Failure {
 		if !p.trails {
 			continue
 		}
-		p.trails = false
 		w.response.header.CopyFrom(&x.Response.Trailer)
 		err := p.use.trailers.OnTrailers(p.inst, x)
 		w.lap(p)
