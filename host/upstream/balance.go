@@ -22,6 +22,9 @@ type member struct {
 	weight uint64
 	probe  *probe // nil without active health checks
 	via    transport
+	// keys name the shared parts that it is made of: what generations must agree
+	// on to share them.
+	keys struct{ endpoint, link, probe string }
 }
 
 func newMembers(all []*member, balance string) *members {

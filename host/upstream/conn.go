@@ -29,10 +29,13 @@ type conn struct {
 	lastUsed atomic.Int64
 }
 
-// reserve takes a stream of an HTTP/2 connection; finish gives it back.
+// reserve takes a stream of an HTTP/2 connection; finish gives it back. A few
+// more may be taken at once than there are: net/http lets them wait. Its own
+// Reserve is not used, because requests with a reservation wait for each other
+// without end if the endpoint's first SETTINGS allow fewer streams.
 func (c *conn) reserve() bool {
 	c.users.Add(1)
-	if !c.retired.Load() && c.Reserve() == nil {
+	if !c.retired.Load() && c.Available() > 0 {
 		return true
 	}
 	c.leave()
@@ -40,7 +43,6 @@ func (c *conn) reserve() bool {
 }
 
 func (c *conn) leave() {
-	c.lastUsed.Store(clock())
 	if c.users.Add(-1) == 0 && c.retired.Load() {
 		c.Close()
 	}
@@ -59,6 +61,7 @@ func (c *conn) retire() {
 func (c *conn) finish(whole bool) {
 	c.used.Store(true)
 	if c.multi {
+		c.lastUsed.Store(clock())
 		c.leave()
 		c.pool.streamFreed()
 		return

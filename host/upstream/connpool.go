@@ -95,7 +95,9 @@ func (p *connPool) acquire(ctx context.Context, r *room) (*conn, error) {
 			if g.conn != nil || g.err != nil {
 				return g.conn, g.err
 			}
-			p.requeue(w)
+			if !p.requeue(w) {
+				return nil, errClosed
+			}
 		case <-ctx.Done():
 			p.abandon(w)
 			return nil, context.Cause(ctx)
@@ -105,6 +107,7 @@ func (p *connPool) acquire(ctx context.Context, r *room) (*conn, error) {
 			p.abandon(w)
 			return c, nil
 		}
+		p.dialMore()
 	}
 }
 
@@ -140,14 +143,19 @@ func (p *connPool) take(r *room) (*waiter, *conn, error) {
 }
 
 // requeue puts a waiter that was told to look again back in front.
-func (p *connPool) requeue(w *waiter) {
+func (p *connPool) requeue(w *waiter) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		w.ready <- grant{err: errClosed}
-		return
+		return false
 	}
 	p.waiters = slices.Insert(p.waiters, 0, w)
+	return true
+}
+
+func (p *connPool) dialMore() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.dialAsNeeded()
 }
 
@@ -286,7 +294,6 @@ func (p *connPool) share(c *conn) {
 	closed := p.closed
 	if !closed {
 		p.shared.Store(new(append(slices.Clone(*p.shared.Load()), c)))
-		p.dialAsNeeded()
 	}
 	p.mu.Unlock()
 	if closed {

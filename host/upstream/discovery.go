@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -12,9 +13,12 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
+var errNoAddress = errors.New("name has no address")
+
 // discovery keeps a list of endpoints current. It is shared by generations that
 // discover in the same way.
 type discovery struct {
+	key      string // on the shelf
 	registry *Registry
 	upstream string
 	conf     manifest.Discovery
@@ -33,15 +37,14 @@ const (
 	lookupTimeout = 5 * time.Second // of one DNS look-up
 )
 
-func (p *pool) discoveryKey() string { return fmt.Sprintf("%s %+v", p.name, *p.conf.Discovery) }
-
 // discover gives a pool the endpoints that its discovery finds, now and later. A
 // file that cannot be read is an error; a name that cannot be looked up is not,
 // since start must not depend on the network.
 func (r *Registry) discover(p *pool) error {
+	key := fmt.Sprintf("%s %+v", p.name, *p.conf.Discovery)
 	r.mu.Lock()
-	d, made, _ := r.discoveries.take(p.discoveryKey(), func() (*discovery, error) {
-		return &discovery{registry: r, upstream: p.name, conf: *p.conf.Discovery, done: make(chan struct{})}, nil
+	d, made, _ := r.discoveries.take(key, func() (*discovery, error) {
+		return &discovery{key: key, registry: r, upstream: p.name, conf: *p.conf.Discovery, done: make(chan struct{})}, nil
 	})
 	p.discovery = d
 	d.users = append(d.users, p)
@@ -67,7 +70,7 @@ func (r *Registry) undiscover(p *pool) (closers []func()) {
 	d := p.discovery
 	p.discovery = nil
 	d.users = slices.DeleteFunc(d.users, func(u *pool) bool { return u == p })
-	if _, last := r.discoveries.give(p.discoveryKey()); last {
+	if _, last := r.discoveries.give(d.key); last {
 		closers = append(closers, func() {
 			d.cancel()
 			<-d.done
@@ -128,6 +131,9 @@ func (d *discovery) lookUp(ctx context.Context) ([]manifest.Endpoint, error) {
 	addrs, err := d.registry.resolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil {
 		return nil, err
+	}
+	if len(addrs) == 0 {
+		return nil, errNoAddress
 	}
 	var list []manifest.Endpoint
 	for _, a := range addrs {

@@ -106,8 +106,8 @@ func TestFaultsAreClassified(t *testing.T) {
 		status   int
 	}{
 		"nobody listens": {refused, exchange.CauseRefused, 502},
-		"resets at once": {func(t *testing.T) string {
-			return raw(t, func(c net.Conn, _ int) { reset(c) })
+		"resets inside the request": {func(t *testing.T) string {
+			return raw(t, func(c net.Conn, _ int) { c.Read(make([]byte, 1)); reset(c) })
 		}, exchange.CauseReset, 502},
 		"resets after the request": {func(t *testing.T) string {
 			return raw(t, func(c net.Conn, _ int) { head(c); reset(c) })

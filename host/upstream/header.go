@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -64,14 +65,24 @@ func fromHTTP(dst *exchange.Header, fields map[string][]string) error {
 	return nil
 }
 
-// trailerFromHTTP appends what may stand in a trailer.
+// trailerFromHTTP makes dst what may stand in a trailer.
 func trailerFromHTTP(dst *exchange.Header, fields http.Header) error {
 	for name := range fields {
 		if !exchange.TrailerAllowed(name) {
 			delete(fields, name)
 		}
 	}
+	dst.Reset() // of names that were announced
 	return fromHTTP(dst, fields)
+}
+
+// announce makes dst the names of trailers that are to come.
+func announce(dst *exchange.Header, fields http.Header) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if exchange.TrailerAllowed(name) {
+			dst.Add(name, "")
+		}
+	}
 }
 
 // validRequest reports whether a request can be written as HTTP, but for its

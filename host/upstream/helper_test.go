@@ -140,3 +140,45 @@ func counted(t testing.TB, handler http.HandlerFunc) (*httptest.Server, *atomic.
 	t.Cleanup(s.Close)
 	return s, conns
 }
+
+// stateful starts a server that tells when a connection is closed, and returns
+// settings for it.
+func stateful(t testing.TB, multi bool, closed chan<- struct{}) (*httptest.Server, manifest.Upstream) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	if multi {
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	up := settings(s.URL)
+	if multi {
+		up.Protocol = "h2"
+	}
+	return s, up
+}
+
+// countedHTTP2 starts a server of HTTP/2 with a limit of streams that counts its
+// connections.
+func countedHTTP2(t testing.TB, streams int, handler http.HandlerFunc) (url string, conns *atomic.Int32) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	conns = new(atomic.Int32)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL, conns
+}

@@ -385,6 +385,7 @@ func (c *httpClient) accept(cn *conn, t *try, resp *http.Response) *Error {
 		cn.finish(true)
 		return nil
 	}
+	announce(&r.Trailer, resp.Trailer)
 	r.Body = &responseBody{resp: resp, conn: cn, x: t.x}
 	return nil
 }

@@ -212,7 +212,7 @@ func (p *pool) update(list []manifest.Endpoint) (closers []func(), err error) {
 		}
 		m, err := p.registry.hold(p, e)
 		if err != nil {
-			return p.registry.release(p, all), err
+			return p.registry.release(all), err
 		}
 		all = append(all, m)
 	}
@@ -220,5 +220,5 @@ func (p *pool) update(list []manifest.Endpoint) (closers []func(), err error) {
 	if len(all) > 0 {
 		p.shared.settled.Store(true)
 	}
-	return p.registry.release(p, old.all), nil
+	return p.registry.release(old.all), nil
 }

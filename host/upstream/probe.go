@@ -15,6 +15,7 @@ import (
 // so that a generation which is only being tried cannot disturb another.
 type probe struct {
 	healthy  atomic.Bool
+	probed   atomic.Int64 // how often
 	endpoint *endpoint
 	via      transport
 	conf     manifest.Health
@@ -72,6 +73,7 @@ func (b *probe) run(ctx context.Context, r *Registry) {
 			return
 		}
 		b.note(r, err)
+		b.probed.Add(1)
 		interval := b.conf.Interval.D()
 		timer := time.NewTimer(interval - interval/10 + rand.N(max(interval/5, 1)))
 		select {

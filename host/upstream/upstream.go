@@ -171,49 +171,41 @@ func run(closers []func()) {
 // hold makes a member of a pool from parts that it shares with others.
 func (r *Registry) hold(p *pool, e manifest.Endpoint) (*member, error) {
 	m := &member{weight: uint64(max(e.Weight, 1))}
-	via, _, err := r.links.take(p.linkKey(e.URL), func() (transport, error) { return newTransport(e.URL, p.link(e.URL)) })
+	m.keys.endpoint = p.name + " " + e.URL
+	m.keys.link = fmt.Sprintf("%s %+v", m.keys.endpoint, p.link(e.URL))
+	var made bool
+	var err error
+	m.via, _, err = r.links.take(m.keys.link, func() (transport, error) { return newTransport(e.URL, p.link(e.URL)) })
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", e.URL, err)
 	}
-	m.via = via
-	var made bool
-	m.endpoint, made, _ = r.endpoints.take(p.endpointKey(e.URL), func() (*endpoint, error) {
+	m.endpoint, made, _ = r.endpoints.take(m.keys.endpoint, func() (*endpoint, error) {
 		return &endpoint{upstream: p.name, address: e.URL}, nil
 	})
 	if made && p.shared.settled.Load() {
 		m.rampFrom.Store(clock())
 	}
 	if p.conf.Health != nil {
-		m.probe, _, _ = r.probes.take(p.probeKey(e.URL), func() (*probe, error) { return r.startProbe(p, m), nil })
+		m.keys.probe = fmt.Sprintf("%s %+v %q", m.keys.link, *p.conf.Health, p.conf.Host)
+		m.probe, _, _ = r.probes.take(m.keys.probe, func() (*probe, error) { return r.startProbe(p, m), nil })
 	}
 	return m, nil
 }
 
 // release gives members back and returns what is to be closed for it.
-func (r *Registry) release(p *pool, all []*member) (closers []func()) {
+func (r *Registry) release(all []*member) (closers []func()) {
 	for _, m := range all {
 		if m.probe != nil {
-			if old, last := r.probes.give(p.probeKey(m.address)); last {
+			if old, last := r.probes.give(m.keys.probe); last {
 				closers = append(closers, old.stop)
 			}
 		}
-		r.endpoints.give(p.endpointKey(m.address))
-		if old, last := r.links.give(p.linkKey(m.address)); last {
+		r.endpoints.give(m.keys.endpoint)
+		if old, last := r.links.give(m.keys.link); last {
 			closers = append(closers, old.close)
 		}
 	}
 	return closers
-}
-
-// Keys name what generations must agree on to share a part.
-func (p *pool) endpointKey(address string) string { return p.name + " " + address }
-
-func (p *pool) linkKey(address string) string {
-	return fmt.Sprintf("%s %s %+v", p.name, address, p.link(address))
-}
-
-func (p *pool) probeKey(address string) string {
-	return fmt.Sprintf("%s %+v %q", p.linkKey(address), *p.conf.Health, p.conf.Host)
 }
 
 // link says what a connection to an endpoint depends on.
@@ -286,7 +278,7 @@ func (s *Set) Close() {
 		if p.discovery != nil {
 			closers = append(closers, r.undiscover(p)...)
 		}
-		closers = append(closers, r.release(p, p.members.Load().all)...)
+		closers = append(closers, r.release(p.members.Load().all)...)
 		closers = append(closers, p.red.Close)
 		r.shared.give(p.name)
 	}
@@ -340,7 +332,7 @@ func (r *Registry) Status() []Status {
 	for _, s := range slices.Backward(r.sets) {
 		for _, p := range s.pools {
 			for _, m := range p.members.Load().all {
-				if key := p.endpointKey(m.address); !seen[key] {
+				if key := m.keys.endpoint; !seen[key] {
 					seen[key] = true
 					all = append(all, p.status(m, now))
 				}
