@@ -138,6 +138,19 @@ func TestResponseTrailers(t *testing.T) {
 	}
 }
 
+func TestNoTrailersForHTTP10(t *testing.T) {
+	addr := start(t, func(x *exchange.Exchange) {
+		x.Response.Trailer.Add("X-Sum", "42")
+		answer(x, 200, "body")
+	}, settings())
+	c := dial(t, addr)
+	c.send("GET / HTTP/1.0\r\n\r\n")
+	resp, body := c.response("GET")
+	if resp.ContentLength != 4 || body != "body" || len(resp.Trailer) > 0 || resp.Header.Get("X-Sum") != "" {
+		t.Errorf("got length %d, body %q, trailer %v", resp.ContentLength, body, resp.Trailer)
+	}
+}
+
 // atEnd is a reader without bytes that calls itself when it is read.
 type atEnd func()
 
