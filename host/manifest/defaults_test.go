@@ -26,6 +26,7 @@ var noLiteral = map[string]string{
 	"Retry.Status":            "empty",
 	"Policy.Grants":           "none",
 	"PolicyNeeds.Stateless":   "false",
+	"PolicyNeeds.RequestOnly": "false",
 	"PolicyNeeds.RequestBody": "",
 }
 

@@ -38,6 +38,9 @@ type PolicyNeeds struct {
 	// Stateless: an instance keeps nothing between the request and the response
 	// phase, so it is released while the upstream works. Default false.
 	Stateless bool `toml:"stateless"`
+	// RequestOnly: the policy is never asked about a response or a failure; it
+	// is done when the request went on. Default false.
+	RequestOnly bool `toml:"request_only"`
 }
 
 // BodyMode is how much of a body a policy asks for.

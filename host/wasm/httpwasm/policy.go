@@ -21,7 +21,8 @@ type Policy struct {
 	bodies    rules
 	supported feature // what a guest may enable
 	always    feature // what policy.toml enables
-	stateless bool
+	stateless bool    // the guest is given back while the upstream works
+	oneWay    bool    // the guest is not asked about responses
 	program   *wasm.Program
 	pool      *wasm.Pool[*guest]
 	logger    *slog.Logger
@@ -48,7 +49,8 @@ func newPolicy(engine *wasm.Engine, program *wasm.Program, spec *policy.Spec, bo
 		limits:    spec.Limits,
 		bodies:    bodies,
 		supported: trailers,
-		stateless: spec.Artifact.File.Needs.Stateless,
+		stateless: spec.Artifact.File.Needs.Stateless || spec.Artifact.File.Needs.RequestOnly,
+		oneWay:    spec.Artifact.File.Needs.RequestOnly,
 		program:   program,
 		logger:    logger,
 		log:       wasm.NewLog(logger, spec.Limits.LogLines),

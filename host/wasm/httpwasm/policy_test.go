@@ -95,6 +95,42 @@ func TestInstanceIsPinnedOrReleased(t *testing.T) {
 	}
 }
 
+// A policy that says it has nothing to do with responses is not asked, but what
+// it set for the response in advance is there.
+func TestRequestOnly(t *testing.T) {
+	s := script{
+		request: []step{
+			do("enable_features", 4),
+			do("set_header_value", responseFields, "x-early", "1"),
+			do("set_header_value", responseTrailers, "x-end", "1"),
+		},
+		response: []step{do("trap")},
+	}
+	spec := specOf(s)
+	spec.Artifact.File.Needs.RequestOnly = true
+	p := loadSpec(t, openEngine(t), spec)
+	x := newExchange()
+	c := carryWith(t, p, s, x)
+	c.request(policy.Continue)
+	if got := p.Stats().Busy; got != 0 {
+		t.Errorf("%d instances are busy while the upstream works", got)
+	}
+	answered(x, 200, "text")
+	c.response()
+	if got := readAll(t, x.Response.Body); got != "text" || x.Response.Header.Value("x-early") != "1" || x.Response.Trailer.Value("x-end") != "1" {
+		t.Errorf("got %q, %s, %s", got, fieldsText(&x.Response.Header), fieldsText(&x.Response.Trailer))
+	}
+
+	x = newExchange()
+	c = carryWith(t, p, s, x)
+	c.request(policy.Continue)
+	x.Fail(&exchange.Failure{Cause: exchange.CauseRefused, Status: 502})
+	verdict, err := p.OnFailure(c.session, x)
+	if verdict != policy.Continue || err != nil || x.Response.Status != 502 {
+		t.Errorf("a failure: verdict %d, %v, status %d", verdict, err, x.Response.Status)
+	}
+}
+
 func TestEndlessGuestIsStopped(t *testing.T) {
 	spec := specOf(script{request: []step{do("spin")}})
 	spec.Limits.Time = manifest.Duration(20 * time.Millisecond)

@@ -39,21 +39,11 @@ func (s *session) begin(g *guest, x *exchange.Exchange) {
 	g.attach(s, x)
 }
 
-// enter begins the response or failure phase, once for an exchange, with the
-// guest that handled the request, or another one if the policy is stateless.
-// It reports false if the guest is not to be called.
-func (s *session) enter(next phase) (bool, error) {
+// enter begins the response or failure phase, once for an exchange, with what
+// the guest set for it in advance. It reports false if there is none to begin.
+func (s *session) enter(next phase) bool {
 	if !s.passed || s.phase != requestPhase {
-		return false, nil
-	}
-	if s.guest == nil {
-		g, err := s.policy.pool.Acquire(s.x.Context())
-		if err != nil {
-			s.passed = false
-			return false, s.policy.failure(err)
-		}
-		s.guest = g
-		g.attach(s, s.x)
+		return false
 	}
 	early := s.response.written
 	s.phase = next
@@ -64,14 +54,36 @@ func (s *session) enter(next phase) (bool, error) {
 	if next == responsePhase && len(early) > 0 {
 		s.prefixResponse(early)
 	}
-	return true, nil
+	return true
+}
+
+// takeGuest sees to it that there is a guest: the one that handled the request,
+// or another one if the policy is stateless.
+func (s *session) takeGuest() error {
+	if s.guest != nil {
+		return nil
+	}
+	g, err := s.policy.pool.Acquire(s.x.Context())
+	if err != nil {
+		return s.policy.failure(err)
+	}
+	s.guest = g
+	g.attach(s, s.x)
+	return nil
 }
 
 // respond has the guest handle the response and gives it back: it need not wait
 // for the client to take the body. It reports whether the guest changed more
 // than fields.
 func (s *session) respond(in phase) (changed bool, err error) {
-	if entered, err := s.enter(in); !entered {
+	if !s.enter(in) {
+		return false, nil
+	}
+	if s.policy.oneWay {
+		s.finishResponse()
+		return false, nil
+	}
+	if err := s.takeGuest(); err != nil {
 		return false, err
 	}
 	defer s.dropGuest()
