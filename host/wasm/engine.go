@@ -2,8 +2,9 @@
 // functions that they were granted, and starts, calls, bounds and pools their
 // instances. What the functions mean is the matter of the ABIs above it.
 //
-// The only thing it knows of wazero's use elsewhere is api.GoModuleFunc, the
-// form of a host function that costs no reflection and no allocation.
+// Host functions are api.GoModuleFunc only, the form that costs no reflection
+// and no allocation. A guest is stopped at its deadline by wazero itself; what
+// decides about deadlines is in one place, the budget of a call.
 package wasm
 
 import (

@@ -35,7 +35,8 @@ type Instance struct {
 }
 
 // Start makes an instance and runs its start-up, `_initialize` or else `_start`,
-// within the engine's bound. The error is a *Fault if it is the guest's.
+// within the engine's bound. CheckImports and CheckExports have passed before.
+// The error is a *Fault if it is the guest's.
 func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, error) {
 	if !p.retain() {
 		return nil, ErrClosed

@@ -179,7 +179,7 @@ type Export struct {
 	Params, Results []api.ValueType
 }
 
-// Close gives the program back.
+// Close gives the program back. It is called once for each Compile.
 func (p *Program) Close(ctx context.Context) error { return p.release(ctx) }
 
 // retain adds a reference; it reports false if the program is gone already.

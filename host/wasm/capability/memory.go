@@ -14,7 +14,7 @@ import (
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
-// Status is what functions that can be refused return.
+// status is what functions that can be refused return.
 type status = uint64
 
 const (
