@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -105,3 +107,35 @@ func TestViolationPath(t *testing.T) {
 		t.Errorf("got %+v, want one at keys, 1", v)
 	}
 }
+
+// FuzzCheckConfig looks for values that show in what is said of them.
+func FuzzCheckConfig(f *testing.F) {
+	a, err := NewArtifact("greet", []byte(policyFile+schema), module)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("secret value", []byte(`{"keys":[]}`))
+	f.Add("/secret/path", []byte(`{"rate":1e400}`))
+	f.Add("http://secret", []byte("\xff"))
+	f.Fuzz(func(t *testing.T, secret string, config []byte) {
+		a.CheckConfig(config)
+		if len(secret) < 8 || strings.Contains(policyFile+schema, secret) || strings.Contains(said, secret) {
+			return
+		}
+		value, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"keys", "mode", "rate", "share", "prefix", "site", "limit"} {
+			for _, v := range a.CheckConfig(fmt.Appendf(nil, `{%q: %s}`, key, value)) {
+				if strings.Contains(v.String(), secret) {
+					t.Fatalf("the value of %s shows: %s", key, v)
+				}
+			}
+		}
+	})
+}
+
+// said are the words that violations are made of.
+const said = `keys: is missing is of type string: want array integer number is none of the values that the policy takes: ` +
+	`one of "strict", "lax" does not match the pattern: ^/ is not a uri fits none of the forms that the policy takes`

@@ -133,6 +133,21 @@ func TestBreakerCountsOnlyTheProbe(t *testing.T) {
 	}
 }
 
+func TestBreakerCountsPanics(t *testing.T) {
+	tier := newTierWith(t, breakerConfig, stageOf(&fake{name: "a", head: func(*exchange.Exchange) (policy.Verdict, error) {
+		panic("on purpose")
+	}}))
+	for range breakerConfig.Breaker.MinRequests {
+		func() {
+			defer func() { _ = recover() }()
+			carry(t, newExchange(), replies(200, ""), tier)
+		}()
+	}
+	if !tier.Status().BreakerOpen {
+		t.Error("exchanges that panicked count as well")
+	}
+}
+
 func TestBreakerHammer(t *testing.T) {
 	b := NewBreaker(manifest.TierBreaker{FailureRate: 50, MinRequests: 10, Window: 1000, Open: 100})
 	var group sync.WaitGroup

@@ -7,7 +7,8 @@ import (
 )
 
 // savedRequest is a request as it was before policies that may have to be
-// undone.
+// undone. Trailers are not part of it: they come in while the body is read, which
+// happens once.
 type savedRequest struct {
 	method, scheme, authority, target, upgrade string
 

@@ -79,7 +79,7 @@ func (s *Slot) failed(at time.Duration, kind policy.Kind, err error, probe bool)
 	if backoff, opened := s.quarantine.failed(at, kind, probe); opened {
 		s.changed(true)
 		if s.Log != nil {
-			s.Log.Error("policy quarantined", "policy", s.Name, "version", s.Version,
+			s.Log.Error("policy quarantined",
 				"kind", kind.String(), "probe_in", backoff, "err", err)
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Slot) passed(probe bool) {
 	if s.quarantine.passed(probe) {
 		s.changed(false)
 		if s.Log != nil {
-			s.Log.Info("policy released from quarantine", "policy", s.Name, "version", s.Version)
+			s.Log.Info("policy released from quarantine")
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (s *Slot) logFailure(at time.Duration, err error) {
 		s.unlogged.Add(1)
 		return
 	}
-	s.Log.Warn("policy failed", "policy", s.Name, "version", s.Version, "err", err, "unlogged", s.unlogged.Swap(0))
+	s.Log.Warn("policy failed", "err", err, "unlogged", s.unlogged.Swap(0))
 }
 
 // loadError says why there is no policy.

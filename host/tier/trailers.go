@@ -50,7 +50,15 @@ func (b *trailerBody) Read(p []byte) (int, error) {
 }
 
 // Close closes the body.
-func (b *trailerBody) Close() error { return b.body.Close() }
+func (b *trailerBody) Close() error {
+	if b.body == nil {
+		return nil
+	}
+	return b.body.Close()
+}
+
+// end lets go of the exchange: a body that is used after Done is closed.
+func (b *trailerBody) end() { *b = trailerBody{err: io.ErrClosedPipe} }
 
 // meetTrailers runs the Trailers phases, last to first. A failure means that the
 // response must be broken off, because its head is out and nothing else can be

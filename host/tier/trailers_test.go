@@ -62,6 +62,22 @@ func TestTrailersNeedAWholeBody(t *testing.T) {
 	checkReturned(t, a)
 }
 
+func TestTrailersAfterDone(t *testing.T) {
+	tier := newTier(t, stageOf(&fake{name: "a", trailers: adds("a")}))
+	x := newExchange()
+	var w Walk
+	tier.Request(&w, x)
+	replies(200, "text")(x)
+	tier.Response(&w, x)
+	tier.Done(&w, x)
+	if _, err := x.Response.Body.Read(make([]byte, 1)); err == nil {
+		t.Error("a body can be read after the exchange is over")
+	}
+	if err := x.Response.Body.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
 func TestTrailersFailure(t *testing.T) {
 	for _, c := range []struct {
 		action manifest.Action

@@ -119,7 +119,8 @@ func (w *Walk) headOut(x *exchange.Exchange) {
 		w.endSpan(x)
 	}
 	w.tier.red.End(now()-w.began, w.outcome)
-	w.tier.breaker.count(w.began, now(), w.tier.isBlamed(x.Failure))
+	panicked := !w.responding
+	w.tier.breaker.count(w.began, now(), panicked || w.tier.isBlamed(x.Failure))
 }
 
 // isBlamed reports whether a failure counts against the tier's breaker. The edge
@@ -167,7 +168,7 @@ func (w *Walk) reset() {
 	}
 	w.request.reset()
 	w.response.reset()
-	w.trailers = trailerBody{}
+	w.trailers.end()
 	w.tier, w.outer, w.failure, w.stage, w.span = nil, nil, nil, nil, nil
 	w.outcome, w.stageOutcome = 0, 0
 	w.responding, w.open = false, false
