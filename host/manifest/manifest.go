@@ -271,8 +271,9 @@ type Policy struct {
 // Limits bound what a policy may spend.
 type Limits struct {
 	Memory Size `toml:"memory" default:"64MiB" min:"64KiB" max:"4GiB"` // of one instance; default 64MiB
-	// Time of one call, waits for the host not counted; default 100ms.
-	Time      Duration `toml:"time" default:"100ms" min:"1ms"`
+	// Time of one call, waits for the host not counted; default 1s. It is time on
+	// the clock: on a machine with too much to do it passes faster than work is done.
+	Time      Duration `toml:"time" default:"1s" min:"1ms"`
 	Instances int      `toml:"instances" default:"256" min:"1"` // default 256
 	Wait      Duration `toml:"wait" default:"1s"`               // for a free instance; default 1s
 	// RequestBody is what the policy may hold in memory of it; default 1MiB.
