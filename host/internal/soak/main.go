@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -42,29 +41,30 @@ func soakBinary(ctx context.Context, binary string, p plan) (*report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(folder)
-	return p.run(ctx, folder, func(ctx context.Context, manifest string) (func() error, error) {
+	return p.run(ctx, folder, func(ctx context.Context, manifest string) (func() error, func() string, error) {
 		log, err := os.Create(filepath.Join(folder, "log"))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		host := exec.Command(binary, "run", "-c", manifest)
 		host.Stdout, host.Stderr = log, log
 		if err := host.Start(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return func() error {
+		stop := func() error {
 			defer log.Close()
 			if err := host.Process.Signal(syscall.SIGTERM); err != nil {
 				return err
 			}
-			if err := host.Wait(); err != nil {
-				text, _ := os.ReadFile(log.Name())
-				return errors.Join(fmt.Errorf("ergo: %w", err), errors.New(tail(string(text), 4000)))
+			return host.Wait()
+		}
+		read := func() string {
+			text, err := os.ReadFile(log.Name())
+			if err != nil {
+				return err.Error()
 			}
-			return nil
-		}, nil
+			return string(text)
+		}
+		return stop, read, nil
 	})
 }
-
-// tail returns the last n bytes of s.
-func tail(s string, n int) string { return s[max(0, len(s)-n):] }

@@ -41,8 +41,8 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// start starts a host on a manifest and returns how to stop it.
-type start func(ctx context.Context, manifest string) (stop func() error, err error)
+// start starts a host on a manifest and returns how to stop it and what it logged.
+type start func(ctx context.Context, manifest string) (stop func() error, log func() string, err error)
 
 // run carries out the plan in folder, which must be empty.
 func (p plan) run(ctx context.Context, folder string, host start) (*report, error) {
@@ -58,12 +58,15 @@ func (p plan) run(ctx context.Context, folder string, host start) (*report, erro
 	if err := v.write(0); err != nil {
 		return nil, err
 	}
-	stop, err := host(ctx, v.manifest)
+	stop, log, err := host(ctx, v.manifest)
 	if err != nil {
 		return nil, err
 	}
 	r, err := p.soak(ctx, v)
-	return r, errors.Join(err, stop())
+	if err = errors.Join(err, stop()); err != nil {
+		return nil, fmt.Errorf("%w\nthe host's last words:\n%s", err, tail(log(), 4000))
+	}
+	return r, nil
 }
 
 // soak keeps traffic going while it swaps.
@@ -234,7 +237,7 @@ const head = `version = 1
 admin = "unix:%s"
 data = %q
 watch = false
-log.access = false
+log = { access = false, level = "warn" }
 [[listener]]
 name = "plain"
 address = %q
@@ -251,9 +254,11 @@ balance = %[8]q
 protocol = "h2"
 [policy.headers]
 source = %[9]q
+limits.time = "10s" # a busy machine is no reason to fail
 [policy.router]
 source = %[10]q
 grants = ["ergo_route"]
+limits.time = "10s"
 [edge]
 [[edge.stage]]
 name = "route"
@@ -285,3 +290,6 @@ name = %[2]q
   config.response.set = { x-%[1]s-response = "%[3]d" }
 `, tier, name, v.n)
 }
+
+// tail returns the last n bytes of s.
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }

@@ -29,20 +29,21 @@ func TestSwapsLoseNothing(t *testing.T) {
 }
 
 // startInside runs the command in this process.
-func startInside(ctx context.Context, manifest string) (func() error, error) {
+func startInside(ctx context.Context, manifest string) (func() error, func() string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	log := &lockedBuffer{}
 	status := make(chan int, 1)
 	go func() {
 		status <- cli.Execute(ctx, []string{"run", "-c", manifest}, cli.Streams{Out: log, Err: log})
 	}()
-	return func() error {
+	stop := func() error {
 		cancel()
 		if s := <-status; s != 0 {
-			return fmt.Errorf("ergo run ended with %d:\n%s", s, tail(log.String(), 4000))
+			return fmt.Errorf("ergo run ended with %d", s)
 		}
 		return nil
-	}, nil
+	}
+	return stop, log.String, nil
 }
 
 // lockedBuffer is a bytes.Buffer for several writers.
