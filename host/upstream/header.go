@@ -78,6 +78,9 @@ func trailerFromHTTP(dst *exchange.Header, fields http.Header) error {
 
 // announce makes dst the names of trailers that are to come.
 func announce(dst *exchange.Header, fields http.Header) {
+	if len(fields) == 0 {
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if exchange.TrailerAllowed(name) {
 			dst.Add(name, "")

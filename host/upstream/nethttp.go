@@ -199,10 +199,7 @@ func (c *httpClient) carryOn(cn *conn, t *try, req *http.Request) *Error {
 	reused := cn.used.Load()
 	in, out := cn.sock.in.Load(), cn.sock.out.Load()
 	t.wroteHead.Store(false)
-	req = req.WithContext(httptrace.WithClientTrace(t.ctx, &httptrace.ClientTrace{
-		Got1xxResponse: t.inform,
-		WroteHeaders:   func() { t.wroteHead.Store(true) },
-	}))
+	req = req.WithContext(httptrace.WithClientTrace(t.ctx, t.hooks(cn.multi)))
 	body := t.newBody(req)
 	resp, err := roundTrip(cn, req, body)
 	if err == nil {
@@ -221,6 +218,16 @@ func (c *httpClient) carryOn(cn *conn, t *try, req *http.Request) *Error {
 		e.Stale = reused && cn.sock.in.Load() == in
 	}
 	return e
+}
+
+// hooks makes net/http tell of informational responses, and, where the bytes that
+// a socket sent do not show it, that a request was begun.
+func (t *try) hooks(multi bool) *httptrace.ClientTrace {
+	hooks := &httptrace.ClientTrace{Got1xxResponse: t.inform}
+	if multi {
+		hooks.WroteHeaders = func() { t.wroteHead.Store(true) }
+	}
+	return hooks
 }
 
 // failed says whose fault it is that net/http could not carry the try.
@@ -343,7 +350,9 @@ func roundTrip(cn *conn, req *http.Request, body *bodyReader) (*http.Response, e
 		return r.resp, r.err
 	case <-wait.C:
 	}
-	cn.sock.Close()
+	if !cn.multi { // a stream ends with its context
+		cn.sock.Close()
+	}
 	go func() {
 		if r := <-done; r.resp != nil {
 			r.resp.Body.Close()
