@@ -144,7 +144,7 @@ func TestBreakerCountsPanics(t *testing.T) {
 		}()
 	}
 	if !tier.Status().BreakerOpen {
-		t.Error("exchanges that panicked count as well")
+		t.Error("exchanges that panicked do not count")
 	}
 }
 
