@@ -16,8 +16,8 @@ var ErrCorrupt = errors.New("content does not have its digest")
 
 // Store keeps artifacts by digest, so that a rollback and a start need none of
 // the places that they came from. It is a folder, private to its owner, with
-// one file for each content at sha256/<hex>. It is safe for concurrent use, by
-// several processes too.
+// one file for each content at sha256/<hex>. It is safe for concurrent use, and
+// but for Keep by several processes too.
 type Store struct{ folder string }
 
 // entry is how the store holds an artifact: the module is content of its own.
@@ -78,7 +78,7 @@ func (s *Store) Get(digest string) (*Artifact, error) {
 }
 
 // Keep removes everything but the artifacts of these digests. No Put may be
-// under way whose digest is not among them.
+// under way, in any process, whose digest is not among them.
 func (s *Store) Keep(digests []string) error {
 	kept := map[string]bool{}
 	for _, digest := range digests {
