@@ -84,6 +84,7 @@ func (c *call) fail() {
 
 // refuse answers a request that no handler sees.
 func (c *call) refuse(status int) {
+	c.conn.front.server.log.Debug("request refused", "listener", c.x.Conn.Listener, "client", c.x.Conn.Remote, "status", status)
 	c.x.Fail(&exchange.Failure{Cause: exchange.CauseClient, Status: status})
 	c.closing = c.http1()
 	c.Send(&c.x)

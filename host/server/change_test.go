@@ -165,6 +165,9 @@ func TestConnectionBounds(t *testing.T) {
 	dial(t, addrs["a"].String()).closed() // the listener's bound
 	dial(t, addrs["b"].String()).get()
 	dial(t, addrs["b"].String()).closed() // the server's
+	if n := s.Refused(); n != 2 {
+		t.Errorf("refused: got %d connections, want 2", n)
+	}
 	one.Close()
 	hosttest.Eventually(t, func() bool { return s.Connections() == 2 }, "a closed connection is counted out")
 	dial(t, addrs["a"].String()).get()

@@ -61,12 +61,16 @@ func (l *listener) remove(f *front) {
 
 func (l *listener) start() { go l.accept() }
 
-// acceptPause is how long accept rests when the system has no file descriptor
-// or memory left.
-const acceptPause = 50 * time.Millisecond
+// How long accept rests when the system has no file descriptor or memory left:
+// at first, and at most as that goes on.
+const (
+	acceptPause    = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)
 
 func (l *listener) accept() {
 	defer close(l.ended)
+	pause := acceptPause
 	for {
 		socket, err := l.socket.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -74,12 +78,15 @@ func (l *listener) accept() {
 		}
 		if err != nil {
 			l.server.log.Error("accept connection", "listener", l.name(), "error", err)
-			time.Sleep(acceptPause)
+			time.Sleep(pause)
+			pause = min(2*pause, acceptPauseMax)
 			continue
 		}
+		pause = acceptPause
 		if c := l.admit(socket); c != nil {
 			c.front.take(c)
 		} else {
+			l.server.refused.Add(1)
 			socket.Close()
 		}
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -33,6 +34,9 @@ func (c *call) Send(x *exchange.Exchange) error {
 		return &exchange.SendError{Err: errSentTwice}
 	}
 	c.sent = true
+	if err := c.sendable(); err != nil {
+		x.Fail(&exchange.Failure{Cause: exchange.CauseProtocol, Status: http.StatusBadGateway, Err: err})
+	}
 	c.body.respond()
 	var err *exchange.SendError
 	if x.Response.Status == http.StatusSwitchingProtocols {
@@ -51,12 +55,28 @@ func (c *call) Send(x *exchange.Exchange) error {
 	return nil
 }
 
+var (
+	errNoUpgrade = errors.New("status 101 to a request that did not ask for it, or without a tunnel")
+	errStatus    = errors.New("no status of a response")
+)
+
+// sendable tells why a response can't be written as it is.
+func (c *call) sendable() error {
+	resp := &c.x.Response
+	switch {
+	case resp.Status == http.StatusSwitchingProtocols:
+		if resp.Tunnel == nil || c.x.Request.Upgrade == "" {
+			return errNoUpgrade
+		}
+	case resp.Status < 200 || resp.Status > 599:
+		return fmt.Errorf("%d: %w", resp.Status, errStatus)
+	}
+	return nil
+}
+
 // respond writes an ordinary response.
 func (c *call) respond() *exchange.SendError {
 	resp := &c.x.Response
-	if resp.Status < 200 || resp.Status > 599 {
-		return &exchange.SendError{Upstream: true, Err: errors.New("there is no response with status " + strconv.Itoa(resp.Status))}
-	}
 	c.writeHead()
 	if c.x.Request.Method == "HEAD" || !bodyAllowed(resp.Status) {
 		return nil
@@ -186,7 +206,8 @@ func announce(header http.Header, trailer *exchange.Header) {
 }
 
 // writeTrailer hands trailers to net/http, which sends those that were not
-// announced too.
+// announced too. On HTTP/1 that needs the chunked coding: after a body of known
+// length only announced ones have a place.
 func (c *call) writeTrailer() {
 	trailer := &c.x.Response.Trailer
 	if trailer.Len() == 0 {

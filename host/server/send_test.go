@@ -404,6 +404,22 @@ func TestSilentUpstreamIsNotTheClientsFault(t *testing.T) {
 	})
 }
 
+func TestStatusThatIsNone(t *testing.T) {
+	for _, status := range []int{0, 99, 150, 600, 1000} {
+		addr := start(t, func(x *exchange.Exchange) { answer(x, status, "") }, settings())
+		bothVersions(t, func(t *testing.T, c *http.Client) {
+			resp, err := c.Get("http://" + addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != 502 {
+				t.Errorf("%d: got %d, want 502", status, resp.StatusCode)
+			}
+		})
+	}
+}
+
 func TestPanicIsAnswered(t *testing.T) {
 	addr := start(t, func(x *exchange.Exchange) { panic("a bug") }, settings())
 	bothVersions(t, func(t *testing.T, c *http.Client) {

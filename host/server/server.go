@@ -57,6 +57,7 @@ type Server struct {
 
 	maxConnections atomic.Int64
 	connections    atomic.Int64  // open, over all listeners
+	refused        atomic.Uint64 // connections, as there were too many
 	nextConn       atomic.Uint64 // Conn.ID
 
 	mu        sync.Mutex
@@ -99,6 +100,10 @@ func (s *Server) SetMaxConnections(n int) { s.maxConnections.Store(int64(n)) }
 
 // Connections returns how many connections are open, tunnels included.
 func (s *Server) Connections() int { return int(s.connections.Load()) }
+
+// Refused returns how many connections were closed as they came, because a
+// bound on connections was reached.
+func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // Addrs returns the bound address of each listener by its name.
 func (s *Server) Addrs() map[string]net.Addr {

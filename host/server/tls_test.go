@@ -258,6 +258,12 @@ func TestTLSProblems(t *testing.T) {
 	}
 }
 
+func TestSlowHandshakeEnds(t *testing.T) {
+	listener, _ := secured(t, hosttest.NewCA(t), []string{"a.test"})
+	listener.Limits.HeaderTimeout = manifest.Duration(50 * time.Millisecond)
+	dial(t, start(t, func(x *exchange.Exchange) { t.Error("let in") }, listener)).closed()
+}
+
 func TestPlainHTTPOnTLS(t *testing.T) {
 	listener, _ := secured(t, hosttest.NewCA(t), []string{"a.test"})
 	c := dial(t, start(t, func(x *exchange.Exchange) { t.Error("let in") }, listener))

@@ -11,18 +11,10 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-var errNoUpgrade = errors.New("status 101 to a request that did not ask for it, or without a tunnel")
-
 // join takes the client's connection over, writes the head of a response with
 // status 101, and moves bytes both ways until both directions have ended.
 func (c *call) join() *exchange.SendError {
 	resp := &c.x.Response
-	if resp.Tunnel == nil || c.x.Request.Upgrade == "" {
-		if resp.Tunnel != nil {
-			resp.Tunnel.Close()
-		}
-		return &exchange.SendError{Upstream: true, Err: errNoUpgrade}
-	}
 	defer resp.Tunnel.Close()
 	client, buffered, err := c.control.Hijack()
 	if err != nil {

@@ -147,14 +147,19 @@ func TestTunnelEndsWithItsContext(t *testing.T) {
 
 func TestSwitchingNobodyAskedFor(t *testing.T) {
 	near, far := net.Pipe()
+	failures := make(chan *exchange.Failure, 1)
 	addr := start(t, func(x *exchange.Exchange) {
 		x.Response.Status, x.Response.Tunnel = 101, near
-		if err := x.Sink.Send(x); err == nil {
-			t.Error("send: got no error")
-		}
+		x.Sink.Send(x)
+		failures <- x.Failure
 	}, settings())
-	if resp, err := client(t, false).Get("http://" + addr); err == nil {
-		t.Errorf("got %d, want a broken connection", resp.StatusCode)
+	resp, err := client(t, false).Get("http://" + addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if f := <-failures; resp.StatusCode != 502 || f == nil || f.Cause != exchange.CauseProtocol {
+		t.Errorf("got %d, failure %v, want 502 for a breach of protocol", resp.StatusCode, f)
 	}
 	if _, err := far.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("upstream: got %v, want the tunnel closed", err)
