@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -186,3 +187,14 @@ func startForTest(t *testing.T, manifest string, out Streams) *host {
 	})
 	return h
 }
+
+// replaceOnce replaces what must be there.
+func replaceOnce(t *testing.T, text, was, is string) string {
+	t.Helper()
+	if !strings.Contains(text, was) {
+		t.Fatalf("no %q in %q", was, text)
+	}
+	return strings.Replace(text, was, is, 1)
+}
+
+func hexadecimal(b []byte) string { return hex.EncodeToString(b) }

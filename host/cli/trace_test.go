@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	collectors "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	traces "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/ergoproxy/ergo/host/hosttest"
+)
+
+// spans receives OTLP/HTTP.
+type spans struct {
+	mu     sync.Mutex
+	byName map[string]*traces.Span
+}
+
+func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	var req collectors.ExportTraceServiceRequest
+	if r.URL.Path != "/v1/traces" {
+		return
+	}
+	if err != nil || proto.Unmarshal(body, &req) != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, resource := range req.ResourceSpans {
+		for _, scope := range resource.ScopeSpans {
+			for _, span := range scope.Spans {
+				s.byName[span.Kind.String()+" "+span.Name] = span
+			}
+		}
+	}
+}
+
+func (s *spans) get(name string) *traces.Span {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byName[name]
+}
+
+// TestTraceOfAnExchange follows one exchange from the client's trace context to
+// the upstream's through every part that records.
+func TestTraceOfAnExchange(t *testing.T) {
+	received := &spans{byName: make(map[string]*traces.Span)}
+	collector := httptest.NewServer(received)
+	defer collector.Close()
+	arrived := make(chan http.Header, 2)
+	origin := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { arrived <- r.Header.Clone() }))
+	defer origin.Close()
+
+	text := manifestText(t, "1", "watch = false\n[telemetry]\notlp = \""+collector.URL+"\"")
+	r := runHost(t, folder(t, replaceOnce(t, text, "ergo:echo", origin.URL)))
+	ask := func(parent string) (atOrigin http.Header) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+r.address+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("traceparent", parent)
+		req.Header.Set("baggage", "team=a")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return <-arrived
+	}
+
+	const unsampled = "00-00000000000000000000000000000001-00f067aa0ba902b7-00"
+	if got := ask(unsampled).Get("traceparent"); got != unsampled {
+		t.Errorf("what is not sampled must pass unchanged: got %q", got)
+	}
+	atOrigin := ask("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	if got := atOrigin.Get("baggage"); got != "team=a" {
+		t.Errorf("baggage: got %q", got)
+	}
+	if status := r.stop(); status != exitDone {
+		t.Fatalf("exit status %d", status)
+	}
+
+	names := []string{"SPAN_KIND_SERVER GET", "SPAN_KIND_INTERNAL tier edge", "SPAN_KIND_INTERNAL tier service", "SPAN_KIND_INTERNAL policy headers", "SPAN_KIND_CLIENT GET"}
+	hosttest.Eventually(t, func() bool { return received.get(names[0]) != nil }, "spans arrive")
+	for _, name := range names {
+		span := received.get(name)
+		if span == nil {
+			t.Errorf("no span %q", name)
+			continue
+		}
+		if got := hexadecimal(span.TraceId); got != "4bf92f3577b34da6a3ce929d0e0e4736" {
+			t.Errorf("%s: trace id: got %s", name, got)
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	for child, parent := range map[string]string{names[1]: names[0], names[2]: names[1], names[3]: names[2], names[4]: names[2]} {
+		if string(received.get(child).ParentSpanId) != string(received.get(parent).SpanId) {
+			t.Errorf("the parent of %q is not %q", child, parent)
+		}
+	}
+	want := "00-4bf92f3577b34da6a3ce929d0e0e4736-" + hexadecimal(received.get(names[4]).SpanId) + "-01"
+	if got := atOrigin.Get("traceparent"); got != want {
+		t.Errorf("traceparent at the origin: got %s, want %s", got, want)
+	}
+}
