@@ -69,17 +69,18 @@ func TestCallsOfOneInstance(t *testing.T) {
 
 func TestStartFaults(t *testing.T) {
 	cases := []struct {
-		how  int
-		kind FaultKind
-		says string
+		how     int
+		timeout time.Duration
+		kind    FaultKind
+		says    string
 	}{
-		{startNever, TimedOut, ""},
-		{startTrap, Trapped, "unreachable"},
-		{startExit, Exited, "reactor"},
-		{startBomb, OutOfMemory, "1048576 bytes"},
+		{startNever, 50 * time.Millisecond, TimedOut, ""},
+		{startTrap, ample, Trapped, "unreachable"},
+		{startExit, ample, Exited, "reactor"},
+		{startBomb, ample, OutOfMemory, "1048576 bytes"},
 	}
 	for _, tc := range cases {
-		e := openEngine(t, Options{StartTimeout: 50 * time.Millisecond})
+		e := openEngine(t, Options{StartTimeout: tc.timeout})
 		p := compile(t, e, guestModule, testABI(tc.how, nil))
 		config := configFor(ample)
 		_, err := p.Start(t.Context(), config)
@@ -96,10 +97,10 @@ func TestStartFaults(t *testing.T) {
 // Time that the host takes is not the guest's, and the guest's own goes on
 // counting after it.
 func TestPauseStopsTheClock(t *testing.T) {
-	const callTime = 30 * time.Millisecond
+	const callTime = 250 * time.Millisecond
 	wait := func(c *Call) {
 		c.Pause()
-		time.Sleep(3 * callTime) // it is time itself that must not count
+		<-time.After(2 * callTime) // it is time itself that must not count
 		c.Resume()
 	}
 	i := guest(t, callTime, wait)

@@ -96,28 +96,29 @@ func TestModuleWithoutPolicyFile(t *testing.T) {
 
 func TestRefusedConfigurations(t *testing.T) {
 	cases := []struct {
-		what string
-		step step
-		says string
+		what    string
+		step    step
+		timeout time.Duration
+		says    string
 	}{
-		{"trap", do("trap"), "unreachable"},
-		{"exit", do("exit", 1), "proc_exit(1)"},
-		{"a command instead of a reactor", do("exit", 0), "-buildmode=c-shared"},
-		{"never", do("spin"), "timeout"},
-	}
-	engine, err := wasm.Open(wasm.Options{StartTimeout: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
+		{"trap", do("trap"), time.Minute, "unreachable"},
+		{"exit", do("exit", 1), time.Minute, "proc_exit(1)"},
+		{"a command instead of a reactor", do("exit", 0), time.Minute, "-buildmode=c-shared"},
+		{"never", do("spin"), 50 * time.Millisecond, "timeout"},
 	}
 	for _, tc := range cases {
-		_, err := NewLoader(engine).Load(t.Context(), specOf(script{start: []step{tc.step}}))
+		engine, err := wasm.Open(wasm.Options{StartTimeout: tc.timeout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = NewLoader(engine).Load(t.Context(), specOf(script{start: []step{tc.step}}))
 		wantKind(t, err, policy.Config)
 		if !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v\ndoes not say %q", tc.what, err, tc.says)
 		}
-	}
-	if err := engine.Close(t.Context()); err != nil {
-		t.Errorf("a refused policy is not gone: %v", err)
+		if err := engine.Close(t.Context()); err != nil {
+			t.Errorf("%s: a refused policy is not gone: %v", tc.what, err)
+		}
 	}
 }
 

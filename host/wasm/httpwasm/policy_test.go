@@ -166,7 +166,7 @@ func (g *gate) Close() error { return nil }
 
 // The time that a guest waits for the client's bytes is not its own.
 func TestWaitingForABodyIsNotTheGuestsTime(t *testing.T) {
-	const limit = 30 * time.Millisecond
+	const limit = 250 * time.Millisecond
 	spec := specOf(script{request: []step{do("read_body", requestBody, out(0), 8)}})
 	spec.Limits.Time = manifest.Duration(limit)
 	p := loadSpec(t, openEngine(t), spec)
@@ -176,7 +176,7 @@ func TestWaitingForABodyIsNotTheGuestsTime(t *testing.T) {
 	c := carryWith(t, p, script{}, x)
 	go func() {
 		<-slow.asked
-		time.AfterFunc(3*limit, func() { close(slow.open) })
+		time.AfterFunc(2*limit, func() { close(slow.open) })
 	}()
 	c.request(policy.Continue)
 }
