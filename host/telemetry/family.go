@@ -4,18 +4,22 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// maxBuckets is how many buckets a family has at most, the last one included.
+const maxBuckets = 20
+
 // family is the RED of all parts of one kind: three metrics, and one RED for
-// each set of label values that is in use.
+// each set of label values that is in use. It is a prometheus.Collector.
 type family struct {
 	outcomes []string
-	inFlight *prometheus.GaugeVec
-	duration *prometheus.HistogramVec
-	total    *prometheus.CounterVec
+	bounds   []time.Duration       // ascending, fewer than maxBuckets
 	gone     func(labels []string) // told of the end of a part; may be nil
+
+	inFlight, duration, total *prometheus.Desc
 
 	mu    sync.Mutex
 	parts map[string]*RED // by joined label values
@@ -27,27 +31,35 @@ type kind struct {
 	event    string // "request", for ..._requests_total
 	labels   []string
 	outcomes []string
-	buckets  []float64
+	bounds   []time.Duration
 }
 
 func newFamily(reg prometheus.Registerer, k kind) *family {
-	name := "ergo_" + k.noun + "_" + k.event
+	name := k.noun + "_" + k.event
 	f := &family{
 		outcomes: k.outcomes,
+		bounds:   k.bounds,
 		parts:    make(map[string]*RED),
-		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: name + "s_in_flight", Help: "The " + k.noun + "'s " + k.event + "s going on now.",
-		}, k.labels),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: name + "_duration_seconds", Help: "How long the " + k.noun + "'s " + k.event + "s took.",
-			Buckets: k.buckets,
-		}, k.labels),
-		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: name + "s_total", Help: "The " + k.noun + "'s " + k.event + "s that ended, by outcome.",
-		}, append(slices.Clone(k.labels), "outcome")),
+		inFlight: desc(name+"s_in_flight", "The "+k.noun+"'s "+k.event+"s going on now.", k.labels...),
+		duration: desc(name+"_duration_seconds", "How long the "+k.noun+"'s "+k.event+"s took.", k.labels...),
+		total: desc(name+"s_total", "The "+k.noun+"'s "+k.event+"s that ended, by outcome.",
+			append(slices.Clone(k.labels), "outcome")...),
 	}
-	reg.MustRegister(f.inFlight, f.duration, f.total)
+	reg.MustRegister(f)
 	return f
+}
+
+// bucket returns the index of the first bound that d does not exceed.
+func (f *family) bucket(d time.Duration) int {
+	low, high := 0, len(f.bounds)
+	for low < high {
+		if middle := int(uint(low+high) >> 1); f.bounds[middle] < d {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // open returns the RED for the label values; its user closes it.
@@ -57,23 +69,10 @@ func (f *family) open(labels ...string) *RED {
 	key := partKey(labels)
 	r := f.parts[key]
 	if r == nil {
-		r = f.newPart(labels)
+		r = &RED{family: f, labels: labels}
 		f.parts[key] = r
 	}
 	r.users++
-	return r
-}
-
-func (f *family) newPart(labels []string) *RED {
-	r := &RED{
-		inFlight: f.inFlight.WithLabelValues(labels...),
-		duration: f.duration.WithLabelValues(labels...),
-		family:   f,
-		labels:   labels,
-	}
-	for _, outcome := range f.outcomes {
-		r.outcomes = append(r.outcomes, f.total.WithLabelValues(append(slices.Clone(labels), outcome)...))
-	}
 	return r
 }
 
@@ -85,11 +84,6 @@ func (f *family) close(r *RED) {
 		return
 	}
 	delete(f.parts, partKey(r.labels))
-	f.inFlight.DeleteLabelValues(r.labels...)
-	f.duration.DeleteLabelValues(r.labels...)
-	for _, outcome := range f.outcomes {
-		f.total.DeleteLabelValues(append(slices.Clone(r.labels), outcome)...)
-	}
 	if f.gone != nil {
 		f.gone(r.labels)
 	}
@@ -97,3 +91,45 @@ func (f *family) close(r *RED) {
 
 // partKey joins label values by a byte that is in no name.
 func partKey(labels []string) string { return strings.Join(labels, "\x00") }
+
+// Describe follows prometheus.Collector.
+func (f *family) Describe(ch chan<- *prometheus.Desc) {
+	ch <- f.inFlight
+	ch <- f.duration
+	ch <- f.total
+}
+
+// Collect follows prometheus.Collector.
+func (f *family) Collect(ch chan<- prometheus.Metric) {
+	f.mu.Lock()
+	parts := make([]*RED, 0, len(f.parts))
+	for _, r := range f.parts {
+		parts = append(parts, r)
+	}
+	f.mu.Unlock()
+	for _, r := range parts {
+		f.collect(r, emitter(ch))
+	}
+}
+
+// collect reads ends before starts, so that what ends meanwhile never makes
+// fewer starts than ends.
+func (f *family) collect(r *RED, e emitter) {
+	var ended uint64
+	labels := append(slices.Clone(r.labels), "")
+	for i, outcome := range f.outcomes {
+		n := r.outcomes[i].Load()
+		ended += n
+		labels[len(labels)-1] = outcome
+		e.counter(f.total, n, labels...)
+	}
+	cumulative, count := make(map[float64]uint64, len(f.bounds)), uint64(0)
+	for i, bound := range f.bounds {
+		count += r.buckets[i].Load()
+		cumulative[bound.Seconds()] = count
+	}
+	count += r.buckets[len(f.bounds)].Load()
+	sum := time.Duration(r.nanos.Load()).Seconds()
+	e <- prometheus.MustNewConstHistogram(f.duration, count, sum, cumulative, r.labels...)
+	e.gauge(f.inFlight, float64(r.begun.Load()-ended), r.labels...)
+}

@@ -5,18 +5,28 @@ import (
 	"net/http"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Bounds of the histograms, in seconds. What waits for a network is measured
-// as OpenTelemetry's HTTP conventions say; what computes, from a microsecond.
+// Bounds of the histograms. What waits for a network is measured as
+// OpenTelemetry's HTTP conventions say, and a little finer; what computes, from a
+// microsecond.
 var (
-	messageBuckets  = []float64{.001, .005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
-	decisionBuckets = []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
+	messageBounds  = milliseconds(1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
+	decisionBounds = milliseconds(.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1000)
 )
+
+func milliseconds(values ...float64) []time.Duration {
+	bounds := make([]time.Duration, len(values))
+	for i, v := range values {
+		bounds[i] = time.Duration(v * float64(time.Millisecond))
+	}
+	return bounds
+}
 
 // Metrics holds every metric of the host. The values of all labels come from
 // the manifest or are listed in this package, so that no client can make the
@@ -40,15 +50,15 @@ func NewMetrics(version string) *Metrics {
 	m := &Metrics{
 		registry: reg,
 		listeners: newFamily(reg, kind{"listener", "request",
-			[]string{"listener"}, messageOutcomes[:], messageBuckets}),
+			[]string{"listener"}, messageOutcomes[:], messageBounds}),
 		tiers: newFamily(reg, kind{"tier", "exchange",
-			[]string{"tier"}, decisionOutcomes[:], messageBuckets}),
+			[]string{"tier"}, decisionOutcomes[:], messageBounds}),
 		stages: newFamily(reg, kind{"stage", "exchange",
-			[]string{"tier", "stage"}, decisionOutcomes[:], decisionBuckets}),
+			[]string{"tier", "stage"}, decisionOutcomes[:], decisionBounds}),
 		policies: newFamily(reg, kind{"policy", "call",
-			[]string{"tier", "stage", "policy", "version"}, decisionOutcomes[:], decisionBuckets}),
+			[]string{"tier", "stage", "policy", "version"}, decisionOutcomes[:], decisionBounds}),
 		upstreams: newFamily(reg, kind{"upstream", "request",
-			[]string{"upstream"}, messageOutcomes[:], messageBuckets}),
+			[]string{"upstream"}, messageOutcomes[:], messageBounds}),
 		swaps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ergo_swaps_total", Help: "Attempts to change the generation, by cause and result.",
 		}, []string{"cause", "result"}),

@@ -3,7 +3,9 @@ package telemetry
 import (
 	"io"
 	"log/slog"
+	"math"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,6 +128,31 @@ func TestRecordingDoesNotAllocate(t *testing.T) {
 	})
 	if got != 0 {
 		t.Errorf("got %v allocations, want 0", got)
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	m := NewMetrics("test")
+	red := m.Stage("edge", "mark")
+	for _, d := range []time.Duration{0, time.Microsecond, time.Microsecond + 1, time.Second, time.Hour} {
+		red.Begin()
+		red.End(d, Continued)
+	}
+	h := find(scrape(t, m), "ergo_stage_exchange_duration_seconds", "stage=mark").GetHistogram()
+	for bound, want := range map[float64]uint64{1e-6: 2, 2.5e-6: 3, .25: 3, 1: 4, math.Inf(1): 5} {
+		for _, b := range h.GetBucket() {
+			if b.GetUpperBound() == bound && b.GetCumulativeCount() != want {
+				t.Errorf("up to %v: got %d, want %d", bound, b.GetCumulativeCount(), want)
+			}
+		}
+	}
+	if len(h.GetBucket()) != len(decisionBounds)+1 || h.GetSampleCount() != 5 {
+		t.Errorf("got %d buckets, %d samples", len(h.GetBucket()), h.GetSampleCount())
+	}
+	for _, bounds := range [][]time.Duration{messageBounds, decisionBounds} {
+		if !slices.IsSorted(bounds) || len(bounds) >= maxBuckets {
+			t.Errorf("%v: out of order, or too many", bounds)
+		}
 	}
 }
 

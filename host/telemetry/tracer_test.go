@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -283,5 +284,29 @@ func TestBadCollectorAddressIsRefused(t *testing.T) {
 		if _, err := New(Config{OTLP: address}, "1", quietLog()); err == nil {
 			t.Errorf("%q: no error", address)
 		}
+	}
+}
+
+// TestHungCollectorDoesNotHoldTheShutdown: a collector that takes connections
+// and never answers.
+func TestHungCollectorDoesNotHoldTheShutdown(t *testing.T) {
+	free := make(chan struct{})
+	hung := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	defer hung.Close()
+	defer close(free)
+	tel := start(t, Config{OTLP: hung.URL, Sample: 1})
+	x := request()
+	tel.Tracer.EndServer(x, tel.Tracer.StartServer(x))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = tel.Shutdown(ctx) // what it says is not the point
+	}()
+	select {
+	case <-ended:
+	case <-time.After(exportTimeout / 2):
+		t.Error("the shutdown waits for the collector")
 	}
 }

@@ -28,7 +28,7 @@ func newUpstreamEvents(reg prometheus.Registerer) upstreamEvents {
 		}, []string{"upstream", "healthy"}),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ergo_upstream_connection_wait_seconds", Help: "How long requests waited that found no free connection.",
-			Buckets: messageBuckets,
+			Buckets: seconds(messageBounds),
 		}, []string{"upstream"}),
 	}
 	reg.MustRegister(e.retries, e.ejections, e.changes, e.waits)
@@ -63,4 +63,12 @@ func (m *Metrics) HealthChanged(upstream, _ string, healthy bool) {
 // Waited measures how long a request was without a connection.
 func (m *Metrics) Waited(upstream string, length time.Duration) {
 	m.events.waits.WithLabelValues(upstream).Observe(length.Seconds())
+}
+
+func seconds(bounds []time.Duration) []float64 {
+	values := make([]float64, len(bounds))
+	for i, bound := range bounds {
+		values[i] = bound.Seconds()
+	}
+	return values
 }
