@@ -8,6 +8,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -121,14 +122,15 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	go func() { e.retirers.Wait(); close(done) }()
+	var late error
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
 		e.abortDraining()
 		<-done
-		return fmt.Errorf("close engine: %w", ctx.Err())
+		late = fmt.Errorf("close engine: %w", ctx.Err())
 	}
+	return errors.Join(late, e.closeDisk())
 }
 
 // abortDraining ends the exchanges of all generations that are on their way out.

@@ -332,3 +332,16 @@ func TestCloseWaitsForExchangesAndEndsThemAtItsDeadline(t *testing.T) {
 		t.Errorf("the exchange ended with %v", held.err)
 	}
 }
+
+func TestTwoHostsCannotShareData(t *testing.T) {
+	b := newBench(t)
+	b.swap(b.manifest([]string{mark("1")}, nil))
+	second := New(b.e.opts)
+	_, err := second.Swap(context.Background(), "start", b.manifest([]string{mark("2")}, nil))
+	if err == nil || !strings.Contains(err.Error(), "another host") {
+		t.Errorf("got %v, want a refusal", err)
+	}
+	if err := second.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}

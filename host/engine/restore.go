@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/ergoproxy/ergo/host/policy"
 )
 
-// disk is what an engine keeps under the data directory.
+// disk is what an engine keeps under the data directory, in a folder of its
+// mode: an edge host and a service host may share the directory.
 type disk struct {
 	archive *archive
 	store   *policy.Store
+	lock    *os.File
 }
 
 // openDisk opens the store and the archive of the data directory, once: a
@@ -21,11 +24,12 @@ func (e *Engine) openDisk(data string) (*disk, error) {
 	if e.disk != nil {
 		return e.disk, nil
 	}
-	store, err := policy.OpenStore(filepath.Join(data, "store"))
+	folder := filepath.Join(data, string(e.opts.Mode))
+	a, err := openArchive(filepath.Join(folder, "generations"))
 	if err != nil {
 		return nil, err
 	}
-	a, err := openArchive(filepath.Join(data, "generations", string(e.opts.Mode)))
+	store, err := policy.OpenStore(filepath.Join(folder, "store"))
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +37,25 @@ func (e *Engine) openDisk(data string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	lock, err := lockFolder(filepath.Join(folder, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
+	}
 	if len(ids) > 0 {
 		e.lastID = ids[len(ids)-1]
 	}
-	e.disk = &disk{archive: a, store: store}
+	e.disk = &disk{archive: a, store: store, lock: lock}
 	return e.disk, nil
+}
+
+// closeDisk lets another process have the data directory.
+func (e *Engine) closeDisk() error {
+	if e.disk == nil {
+		return nil
+	}
+	lock := e.disk.lock
+	e.disk = nil
+	return lock.Close()
 }
 
 // keepOnDisk gives b's generation its id and keeps all that it takes to build it

@@ -1,0 +1,10 @@
+//go:build !unix
+
+package engine
+
+import "os"
+
+// lockFolder opens the file; there is no lock that ends with the process here.
+func lockFolder(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+}
