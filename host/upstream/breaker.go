@@ -6,6 +6,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // breaker keeps an upstream as a whole from being asked too much, or at all
@@ -29,10 +30,10 @@ const (
 
 // enter admits an exchange, which is to be followed by judge, once, and by
 // leave. probe says that the breaker's fate hangs on it.
-func (b *breaker) enter(conf *manifest.UpstreamBreaker, now int64) (probe bool, e *Error) {
+func (b *breaker) enter(conf *manifest.UpstreamBreaker, now int64) (probe bool, e *wire.Error) {
 	if b.inFlight.Add(1) > int64(conf.MaxRequests) {
 		b.leave()
-		return false, &Error{Cause: exchange.CauseOverload, Blame: BlameHost, RetryAfter: time.Second, Err: errTooManyRequests}
+		return false, &wire.Error{Cause: exchange.CauseOverload, Blame: wire.BlameHost, RetryAfter: time.Second, Err: errTooManyRequests}
 	}
 	until := b.openUntil.Load()
 	if until == 0 {
@@ -43,7 +44,7 @@ func (b *breaker) enter(conf *manifest.UpstreamBreaker, now int64) (probe bool, 
 	}
 	b.leave()
 	wait := max(time.Duration(until-now), time.Second)
-	return false, &Error{Cause: exchange.CauseCircuitOpen, Blame: BlameHost, RetryAfter: wait, Err: errBreakerOpen}
+	return false, &wire.Error{Cause: exchange.CauseCircuitOpen, Blame: wire.BlameHost, RetryAfter: wait, Err: errBreakerOpen}
 }
 
 // leave ends what enter began.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 func breakerSettings() *manifest.UpstreamBreaker {
@@ -19,7 +20,7 @@ func breakerSettings() *manifest.UpstreamBreaker {
 }
 
 // pass takes one exchange through the breaker.
-func pass(b *breaker, conf *manifest.UpstreamBreaker, v verdict) *Error {
+func pass(b *breaker, conf *manifest.UpstreamBreaker, v verdict) *wire.Error {
 	probe, e := b.enter(conf, clock())
 	if e != nil {
 		return e
@@ -114,7 +115,7 @@ func TestBreakerBoundsRequests(t *testing.T) {
 	b.enter(conf, clock())
 	b.enter(conf, clock())
 	_, e := b.enter(conf, clock())
-	if e == nil || e.Cause != exchange.CauseOverload || e.Blame != BlameHost {
+	if e == nil || e.Cause != exchange.CauseOverload || e.Blame != wire.BlameHost {
 		t.Fatalf("third of two: got %v", e)
 	}
 	b.leave()

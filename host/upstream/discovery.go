@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,21 @@ type discovery struct {
 	// Guarded by registry.mu.
 	list  []manifest.Endpoint // the last good one
 	users []*pool
+}
+
+// fileStamp tells whether a file has changed.
+type fileStamp struct {
+	modified time.Time
+	size     int64
+}
+
+// stampOf returns the zero stamp for a file that is not there.
+func stampOf(path string) fileStamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}
+	}
+	return fileStamp{info.ModTime(), info.Size()}
 }
 
 // Bounds of discovery.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // echoAddress is the endpoint that is the origin in the binary.
@@ -32,9 +33,9 @@ type echo struct{}
 
 var _ transport = echo{}
 
-func (echo) check(context.Context, *manifest.Health, string) error { return nil }
-func (echo) sweep(int64)                                           {}
-func (echo) close()                                                {}
+func (echo) Check(context.Context, *manifest.Health, string) error { return nil }
+func (echo) Sweep()                                                {}
+func (echo) Close()                                                {}
 
 // received is the answer's body.
 type received struct {
@@ -48,9 +49,9 @@ type received struct {
 	Trailers  []string `json:"trailers,omitempty"`
 }
 
-// carry follows transport.
-func (echo) carry(t *try) *Error {
-	path, query, _ := strings.Cut(t.x.Request.Target, "?")
+// Carry follows transport.
+func (echo) Carry(t *wire.Try) *wire.Error {
+	path, query, _ := strings.Cut(t.X.Request.Target, "?")
 	if path == "/slow" {
 		if e := echoSlow(t, query); e != nil {
 			return e
@@ -71,29 +72,29 @@ func (echo) carry(t *try) *Error {
 	}
 	text, err := json.MarshalIndent(said, "", "  ")
 	if err != nil {
-		return &Error{Cause: exchange.CauseProtocol, Blame: BlameHost, Err: err}
+		return &wire.Error{Cause: exchange.CauseProtocol, Blame: wire.BlameHost, Err: err}
 	}
 	text = append(text, '\n')
 	echoAnswer(t, status, "application/json", int64(len(text)), bytes.NewReader(text))
 	return nil
 }
 
-func echoReceived(t *try) (*received, *Error) {
-	r := &t.x.Request
+func echoReceived(t *wire.Try) (*received, *wire.Error) {
+	r := &t.X.Request
 	said := &received{
-		Method: r.Method, Target: r.Target, Authority: t.authority, Version: r.Version.String(),
+		Method: r.Method, Target: r.Target, Authority: t.Authority, Version: r.Version.String(),
 		Headers: fieldLines(&r.Header),
 	}
-	if t.replay == nil {
+	body := t.OpenBody()
+	if body == nil {
 		return said, nil
 	}
-	t.body = &bodyReader{from: t.replay}
-	head, err := io.ReadAll(io.LimitReader(t.body, maxEchoBody+1))
+	head, err := io.ReadAll(io.LimitReader(body, maxEchoBody+1))
 	if err == nil {
-		said.BodyBytes, err = io.Copy(io.Discard, t.body)
+		said.BodyBytes, err = io.Copy(io.Discard, body)
 	}
 	if err != nil {
-		return nil, &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: err}
+		return nil, &wire.Error{Cause: exchange.CauseClient, Blame: wire.BlameClient, Sent: true, Err: err}
 	}
 	said.BodyBytes += int64(len(head))
 	if len(head) <= maxEchoBody && utf8.Valid(head) {
@@ -111,7 +112,7 @@ func fieldLines(h *exchange.Header) []string {
 	return lines
 }
 
-func echoSlow(t *try, query string) *Error {
+func echoSlow(t *wire.Try, query string) *wire.Error {
 	values, _ := url.ParseQuery(query)
 	ms, _ := strconv.Atoi(values.Get("ms"))
 	timer := time.NewTimer(min(time.Duration(ms)*time.Millisecond, maxEchoSlow))
@@ -119,14 +120,14 @@ func echoSlow(t *try, query string) *Error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-t.ctx.Done():
-		e := ended(t.ctx)
+	case <-t.Ctx.Done():
+		e := wire.Ended(t.Ctx)
 		e.Sent = true
 		return e
 	}
 }
 
-func echoBytes(t *try, count string) *Error {
+func echoBytes(t *wire.Try, count string) *wire.Error {
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil || n < 0 {
 		n = 0
@@ -149,8 +150,8 @@ func (pattern) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func echoAnswer(t *try, status int, contentType string, length int64, content io.Reader) {
-	r := &t.response
+func echoAnswer(t *wire.Try, status int, contentType string, length int64, content io.Reader) {
+	r := &t.Response
 	r.Status, r.Length = status, length
 	r.Header.Add("content-type", contentType)
 	r.Header.Add("content-length", strconv.FormatInt(length, 10))
@@ -159,8 +160,8 @@ func echoAnswer(t *try, status int, contentType string, length int64, content io
 		r.Length = 0
 		return
 	}
-	if t.x.Request.Method != "HEAD" && length > 0 {
-		r.Body = &untilEnded{content, t.ctx}
+	if t.X.Request.Method != "HEAD" && length > 0 {
+		r.Body = &untilEnded{content, t.Ctx}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // call is the stay of one exchange at an upstream: one try, or several.
@@ -17,19 +18,19 @@ type call struct {
 	began    int64
 	deadline int64 // of the response's head
 	probe    bool  // the breaker's fate hangs on it
-	replay   *replay
+	replay   *wire.Replay
 	trailers []string // of the request, known beforehand
 	query    query
 	triedBuf [4]*endpoint // of query
 
 	// Of the try that was answered.
 	member *member
-	try    *try
+	try    *wire.Try
 	over   overOnce
 }
 
 // forward sends x.Request to an endpoint and makes its answer x.Response.
-func (p *pool) forward(x *exchange.Exchange) *Error {
+func (p *pool) forward(x *exchange.Exchange) *wire.Error {
 	now := clock()
 	probe, e := p.shared.breaker.enter(&p.conf.Breaker, now)
 	if e != nil {
@@ -42,7 +43,7 @@ func (p *pool) forward(x *exchange.Exchange) *Error {
 	c := &call{pool: p, x: x, began: now, deadline: now + int64(timeout), probe: probe}
 	c.query = query{slowStart: int64(p.conf.SlowStart), tried: c.triedBuf[:0]}
 	if x.Request.Body != nil && x.Request.Length != 0 {
-		c.replay = newReplay(x.Request.Body, int64(p.conf.Retry.Body))
+		c.replay = wire.NewReplay(x.Request.Body, int64(p.conf.Retry.Body))
 		for _, f := range x.Request.Trailer.Fields() {
 			c.trailers = append(c.trailers, f.Name)
 		}
@@ -60,8 +61,8 @@ func (p *pool) forward(x *exchange.Exchange) *Error {
 }
 
 // run tries until there is an answer or no reason to try again.
-func (c *call) run() *Error {
-	var last *Error
+func (c *call) run() *wire.Error {
+	var last *wire.Error
 	for n := 0; ; n++ {
 		m := c.pick()
 		if m == nil {
@@ -99,56 +100,52 @@ func (c *call) pick() *member {
 }
 
 // attempt makes one try at one endpoint.
-func (c *call) attempt(m *member, number int) *Error {
-	length, reason := time.Duration(c.deadline-clock()), errTimeout
+func (c *call) attempt(m *member, number int) *wire.Error {
+	length, reason := time.Duration(c.deadline-clock()), wire.ErrTimeout
 	if per := c.pool.conf.TryTimeout.D(); per > 0 && per < length {
-		length, reason = per, errTryTimeout
+		length, reason = per, wire.ErrTryTimeout
 	}
-	t := &try{
-		x:         c.x,
-		authority: c.pool.authority(c.x, m),
-		replay:    c.replay,
-		announced: c.trailers,
-		room:      &c.pool.room,
+	t := &wire.Try{
+		X:         c.x,
+		Authority: c.pool.authority(c.x, m),
+		Replay:    c.replay,
+		Announced: c.trailers,
+		Room:      &c.pool.room,
 	}
-	t.ctx, t.cancel = context.WithCancelCause(c.x.Context())
+	t.Ctx, t.Cancel = context.WithCancelCause(c.x.Context())
 	// Not a deadline of the context: the body may stream on long after it.
-	timer := time.AfterFunc(length, func() { t.cancel(reason) })
+	timer := time.AfterFunc(length, func() { t.Cancel(reason) })
 	c.member, c.try = m, t
 	c.query.tried = append(c.query.tried, m.endpoint)
 	m.inFlight.Add(1)
 	m.requests.Add(1)
-	if c.x.Sampled {
-		t.startSpan(m, number)
-	}
-	e := m.via.carry(t)
-	t.endInforms()
+	span := startSpan(t, m, number)
+	e := m.via.Carry(t)
+	t.EndInforms()
 	if !timer.Stop() && e == nil {
-		t.discard()
-		e = ended(t.ctx)
+		t.Discard()
+		e = wire.Ended(t.Ctx)
 		e.Sent = true
 	}
 	if e != nil {
 		e.Upstream, e.Endpoint = m.upstream, m.address
-		t.detach()
+		t.Detach()
 		m.inFlight.Add(-1)
 	}
-	if t.span != nil {
-		t.endSpan(e)
-	}
-	c.pool.report(m, t.response.Status, e)
+	endSpan(span, t, e)
+	c.pool.report(m, t.Response.Status, e)
 	return e
 }
 
 // unwanted reports whether the answer has a status that the manifest counts as
 // failed.
 func (c *call) unwanted() bool {
-	return slices.Contains(c.pool.conf.Retry.Status, c.try.response.Status)
+	return slices.Contains(c.pool.conf.Retry.Status, c.try.Response.Status)
 }
 
 // giveBack drops an answer that another try is to better.
 func (c *call) giveBack() {
-	c.try.discard()
+	c.try.Discard()
 	c.member.inFlight.Add(-1)
 }
 
@@ -157,7 +154,7 @@ const maxRetries = 10
 
 // mayRetry is the law of retries. e is nil if there was an answer, with an
 // unwanted status. It takes from the budget what it allows.
-func (c *call) mayRetry(n int, e *Error) bool {
+func (c *call) mayRetry(n int, e *wire.Error) bool {
 	conf := &c.pool.conf.Retry
 	attempts := conf.Attempts
 	if c.x.Route.RetriesSet {
@@ -165,10 +162,10 @@ func (c *call) mayRetry(n int, e *Error) bool {
 	}
 	switch {
 	case n >= attempts,
-		e != nil && e.Blame != BlameUpstream,
+		e != nil && e.Blame != wire.BlameUpstream,
 		(e == nil || e.Sent) && !idempotent(c.x.Request.Method),
-		c.try.informed, // the client has seen a part of an answer
-		c.replay != nil && !c.replay.replayable(),
+		c.try.Informed(), // the client has seen a part of an answer
+		c.replay != nil && !c.replay.Replayable(),
 		c.x.Context().Err() != nil:
 		return false
 	}
@@ -190,7 +187,7 @@ const maxBackoff = time.Second
 
 // pause waits before try n+1: a random part of a growing length, so that those
 // who failed together don't come back together.
-func (c *call) pause(n int) *Error {
+func (c *call) pause(n int) *wire.Error {
 	most := min(c.pool.conf.Retry.Backoff.D()<<n, maxBackoff)
 	if most <= 0 {
 		return nil
@@ -202,17 +199,17 @@ func (c *call) pause(n int) *Error {
 	case <-timer.C:
 		return nil
 	case <-c.x.Context().Done():
-		return ended(c.x.Context())
+		return wire.Ended(c.x.Context())
 	}
 }
 
-func (c *call) verdict(e *Error) verdict {
+func (c *call) verdict(e *wire.Error) verdict {
 	switch {
-	case e == nil && badGateway(c.try.response.Status):
+	case e == nil && badGateway(c.try.Response.Status):
 		return bad
 	case e == nil:
 		return good
-	case e.Blame == BlameUpstream && e.Cause != exchange.CauseNoEndpoint:
+	case e.Blame == wire.BlameUpstream && e.Cause != exchange.CauseNoEndpoint:
 		return bad
 	}
 	return neutral

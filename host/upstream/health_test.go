@@ -158,23 +158,6 @@ func TestHealthByGRPC(t *testing.T) {
 	}
 }
 
-func TestHealthFrames(t *testing.T) {
-	cases := map[string]bool{
-		"\x00\x00\x00\x00\x02\x08\x01":     true,
-		"\x00\x00\x00\x00\x02\x08\x02":     false, // NOT_SERVING
-		"\x00\x00\x00\x00\x00":             false, // UNKNOWN
-		"\x01\x00\x00\x00\x02\x08\x01":     false, // compressed
-		"\x00\x00\x00\x00\x03\x08\x01":     false,
-		"\x00\x00\x00\x00\x02\x08\x01\x00": false,
-		"":                                 false,
-	}
-	for frame, want := range cases {
-		if got := serving([]byte(frame)); got != want {
-			t.Errorf("%q: got %v, want %v", frame, got, want)
-		}
-	}
-}
-
 // scripted answers probes from a list, by a clock that stands still otherwise.
 type scripted struct {
 	transport
@@ -182,7 +165,7 @@ type scripted struct {
 	results []error
 }
 
-func (s *scripted) check(context.Context, *manifest.Health, string) error {
+func (s *scripted) Check(context.Context, *manifest.Health, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.results) == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // overOnce lets one of several enders through.
@@ -17,7 +18,7 @@ func (o *overOnce) first() bool { return !o.done.Swap(true) }
 // accept makes the try's response the exchange's. The stay ends with the last
 // byte of its body.
 func (c *call) accept() {
-	r := &c.try.response
+	r := &c.try.Response
 	switch {
 	case r.Tunnel != nil:
 		r.Tunnel = &passage{call: c, ReadWriteCloser: r.Tunnel}
@@ -33,7 +34,7 @@ func (c *call) accept() {
 // end takes an answered exchange off all counts, once.
 func (c *call) end(outcome telemetry.Outcome) {
 	if c.over.first() {
-		c.try.detach()
+		c.try.Detach()
 		c.member.inFlight.Add(-1)
 		c.leave(outcome)
 	}
@@ -46,12 +47,12 @@ func (c *call) leave(outcome telemetry.Outcome) {
 }
 
 // outcome is what the answer counts as.
-func (c *call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.response.Status) }
+func (c *call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.Response.Status) }
 
 // brokeOff ends a call whose body could not be read to its end.
 func (c *call) brokeOff(err error) {
 	if c.x.Context().Err() == nil {
-		c.pool.report(c.member, 0, &Error{Cause: exchange.CauseReset, Sent: true, Err: err})
+		c.pool.report(c.member, 0, &wire.Error{Cause: exchange.CauseReset, Sent: true, Err: err})
 	}
 	c.end(telemetry.Failed)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // pool is an upstream as one generation configures it. What it knows of its
@@ -23,7 +24,7 @@ type pool struct {
 	hash     func(*exchange.Exchange) uint64 // nil unless the balancer hashes
 	red      *telemetry.RED
 	members  atomic.Pointer[members]
-	room     room
+	room     wire.Room // for those that wait for a connection
 
 	// Guarded by registry.mu.
 	discovery *discovery // nil if the manifest lists the endpoints
@@ -40,7 +41,9 @@ type shared struct {
 
 func newPool(r *Registry, name string, conf manifest.Upstream, s *shared) *pool {
 	p := &pool{name: name, conf: conf, registry: r, shared: s}
-	p.room = room{count: &s.breaker.pending, max: int64(conf.Breaker.MaxPending), upstream: name, metrics: r.metrics}
+	p.room = wire.Room{Count: &s.breaker.pending, Max: int64(conf.Breaker.MaxPending), Waited: func(length time.Duration) {
+		r.metrics.Waited(name, length)
+	}}
 	p.balancer = newBalancer(conf.Balance, &s.turn)
 	if _, ok := p.balancer.(hashed); ok {
 		p.hash = hashOf(conf.Hash)
@@ -146,13 +149,13 @@ func dialAddress(address string) (scheme, host string, err error) {
 
 // report counts how a try ended, and ejects the endpoint if that was once too
 // often.
-func (p *pool) report(m *member, status int, e *Error) {
+func (p *pool) report(m *member, status int, e *wire.Error) {
 	o := &p.conf.Outlier
 	switch {
 	case e == nil && !(o.Status5xx && badGateway(status)):
 		m.succeeded()
 		return
-	case e != nil && (e.Blame != BlameUpstream || e.Stale):
+	case e != nil && (e.Blame != wire.BlameUpstream || e.Stale):
 		return
 	}
 	now := clock()
@@ -176,7 +179,7 @@ func (p *pool) mayEject(now int64) bool {
 }
 
 // noEndpoint says that no endpoint is available, and when one may be.
-func (p *pool) noEndpoint() *Error {
+func (p *pool) noEndpoint() *wire.Error {
 	now := clock()
 	wait := 5 * time.Second
 	if h := p.conf.Health; h != nil {
@@ -187,10 +190,10 @@ func (p *pool) noEndpoint() *Error {
 			wait = min(wait, left)
 		}
 	}
-	return &Error{Cause: exchange.CauseNoEndpoint, RetryAfter: max(wait, time.Second), Err: errNoEndpoint}
+	return &wire.Error{Cause: exchange.CauseNoEndpoint, RetryAfter: max(wait, time.Second), Err: errNoEndpoint}
 }
 
-func (p *pool) retried(m *member, e *Error) {
+func (p *pool) retried(m *member, e *wire.Error) {
 	cause := "status"
 	if e != nil {
 		cause = string(e.Cause)

@@ -67,7 +67,7 @@ func (b *probe) run(ctx context.Context, r *Registry) {
 	defer close(b.done)
 	for {
 		try, cancel := context.WithTimeout(ctx, b.conf.Timeout.D())
-		err := b.via.check(try, &b.conf, b.host)
+		err := b.via.Check(try, &b.conf, b.host)
 		cancel()
 		if ctx.Err() != nil {
 			return

@@ -20,6 +20,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
 // Options of a Registry. All may be zero.
@@ -112,7 +113,7 @@ func (r *Registry) sweep() {
 		}
 		r.mu.Unlock()
 		for _, l := range links {
-			l.sweep(clock())
+			l.Sweep()
 		}
 	}
 }
@@ -172,10 +173,10 @@ func run(closers []func()) {
 func (r *Registry) hold(p *pool, e manifest.Endpoint) (*member, error) {
 	m := &member{weight: uint64(max(e.Weight, 1))}
 	m.keys.endpoint = p.name + " " + e.URL
-	m.keys.link = fmt.Sprintf("%s %+v", m.keys.endpoint, p.link(e.URL))
+	m.keys.link = fmt.Sprintf("%s %+v", m.keys.endpoint, p.settings(e.URL))
 	var made bool
 	var err error
-	m.via, _, err = r.links.take(m.keys.link, func() (transport, error) { return newTransport(e.URL, p.link(e.URL)) })
+	m.via, _, err = r.links.take(m.keys.link, func() (transport, error) { return newTransport(e.URL, p.settings(e.URL)) })
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", e.URL, err)
 	}
@@ -202,37 +203,10 @@ func (r *Registry) release(all []*member) (closers []func()) {
 		}
 		r.endpoints.give(m.keys.endpoint)
 		if old, last := r.links.give(m.keys.link); last {
-			closers = append(closers, old.close)
+			closers = append(closers, old.Close)
 		}
 	}
 	return closers
-}
-
-// link says what a connection to an endpoint depends on.
-func (p *pool) link(address string) link {
-	l := link{protocol: p.conf.Protocol, limits: p.conf.Connections}
-	if p.conf.TLS != nil {
-		l.tls = *p.conf.TLS
-	}
-	if l.tls.ServerName == "" {
-		named := address
-		if d := p.conf.Discovery; d != nil && d.DNS != "" {
-			named = d.DNS
-		}
-		l.tls.ServerName = hostname(named)
-	}
-	return l
-}
-
-func newTransport(address string, l link) (transport, error) {
-	if address == echoAddress {
-		return echo{}, nil
-	}
-	var err error
-	if l.scheme, l.host, err = dialAddress(address); err != nil {
-		return nil, err
-	}
-	return newHTTPClient(l)
 }
 
 // HasUpstream follows exchange.Upstreams.
@@ -244,12 +218,12 @@ var _ exchange.Upstreams = (*Set)(nil)
 // x.Response: the head is complete, the body streams, trailers follow with its
 // end. The context of x rules all of it. The client of x is told informational
 // responses. Whoever sends the response closes its body or tunnel, which ends
-// what is counted. On a failure, whose Err is an *Error, x.Response is as it was.
+// what is counted. On a failure, whose Err is an *wire.Error, x.Response is as it was.
 func (s *Set) Forward(x *exchange.Exchange, name string) *exchange.Failure {
 	p := s.pools[name]
 	if p == nil {
-		e := &Error{Upstream: name, Cause: exchange.CauseNoRoute, Blame: BlameHost, Err: errNoUpstream}
-		return e.failure()
+		e := &wire.Error{Upstream: name, Cause: exchange.CauseNoRoute, Blame: wire.BlameHost, Err: errNoUpstream}
+		return e.Failure()
 	}
 	x.Route.Sent = true
 	e := p.forward(x)
@@ -257,7 +231,7 @@ func (s *Set) Forward(x *exchange.Exchange, name string) *exchange.Failure {
 		return nil
 	}
 	e.Upstream = name
-	return e.failure()
+	return e.Failure()
 }
 
 // Close gives the generation's upstreams back. Endpoints that no other

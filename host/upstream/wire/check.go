@@ -1,4 +1,4 @@
-package upstream
+package wire
 
 import (
 	"bytes"
@@ -19,8 +19,8 @@ var errNotServing = errors.New("not serving")
 // maxCheckBody bounds what is read of a probe's answer.
 const maxCheckBody = 64 << 10
 
-// check follows transport.
-func (c *httpClient) check(ctx context.Context, h *manifest.Health, authority string) error {
+// Check asks the endpoint for its health, on a connection of its own.
+func (c *Client) Check(ctx context.Context, h *manifest.Health, authority string) error {
 	if h.Kind == "tcp" {
 		raw, err := c.connector.dialer.DialContext(ctx, "tcp", c.host)
 		if err != nil {
@@ -42,7 +42,7 @@ func (c *httpClient) check(ctx context.Context, h *manifest.Health, authority st
 	return c.checkHTTP(ctx, cn, h, authority)
 }
 
-func (c *httpClient) checkRequest(ctx context.Context, method, path, authority string) *http.Request {
+func (c *Client) checkRequest(ctx context.Context, method, path, authority string) *http.Request {
 	req := &http.Request{
 		Method: method,
 		URL:    &url.URL{Scheme: c.scheme, Host: c.host, Opaque: path},
@@ -52,7 +52,7 @@ func (c *httpClient) checkRequest(ctx context.Context, method, path, authority s
 	return req.WithContext(ctx)
 }
 
-func (c *httpClient) checkHTTP(ctx context.Context, cn *conn, h *manifest.Health, authority string) error {
+func (c *Client) checkHTTP(ctx context.Context, cn *conn, h *manifest.Health, authority string) error {
 	resp, err := cn.RoundTrip(c.checkRequest(ctx, http.MethodGet, h.Path, authority))
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (c *httpClient) checkHTTP(ctx context.Context, cn *conn, h *manifest.Health
 // checkGRPC asks as the gRPC Health Checking Protocol, version 1, says. Its two
 // messages are small enough to be written by hand: HealthCheckRequest has the
 // service as field 1, HealthCheckResponse the status as field 1.
-func (c *httpClient) checkGRPC(ctx context.Context, cn *conn, service, authority string) error {
+func (c *Client) checkGRPC(ctx context.Context, cn *conn, service, authority string) error {
 	message := []byte{}
 	if service != "" {
 		message = append(binary.AppendUvarint([]byte{1<<3 | 2}, uint64(len(service))), service...)

@@ -1,4 +1,4 @@
-package upstream
+package wire
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// replay is a request body that can be sent again as long as all that was read
+// Replay is a request body that can be sent again as long as all that was read
 // of it is kept. Each try reads it through a reader of its own.
-type replay struct {
+type Replay struct {
 	mu   sync.Mutex // held while src is read, so that tries cannot interleave
 	src  io.Reader
 	max  int64
@@ -30,26 +30,26 @@ var (
 	errNotKept  = errors.New("request body is too large to be sent again")
 )
 
-// newReplay keeps up to max bytes. A body that policies hold whole in memory is
+// NewReplay keeps up to max bytes. A body that policies hold whole in memory is
 // not copied, and can be sent again whatever its size.
-func newReplay(body io.Reader, max int64) *replay {
+func NewReplay(body io.Reader, max int64) *Replay {
 	if b, ok := body.(*exchange.Buffered); ok && b.Whole() {
 		kept := b.Bytes()
-		return &replay{kept: kept, read: int64(len(kept)), err: io.EOF}
+		return &Replay{kept: kept, read: int64(len(kept)), err: io.EOF}
 	}
-	return &replay{src: body, max: max}
+	return &Replay{src: body, max: max}
 }
 
 // inMemory reports whether reading can never block.
-func (r *replay) inMemory() bool { return r.src == nil }
+func (r *Replay) inMemory() bool { return r.src == nil }
 
-// replayable reports whether the next try would get the body from its first
+// Replayable reports whether the next try would get the body from its first
 // byte. A detached try may still wait for the client: what that read yields is
 // kept if there is room, and the next try fails cleanly if there is none.
-func (r *replay) replayable() bool { return !r.lost.Load() && r.broken.Load() == nil }
+func (r *Replay) Replayable() bool { return !r.lost.Load() && r.broken.Load() == nil }
 
 // clientError returns what the client's body failed with, nil if it did not.
-func (r *replay) clientError() error {
+func (r *Replay) clientError() error {
 	if err := r.broken.Load(); err != nil {
 		return *err
 	}
@@ -59,7 +59,7 @@ func (r *replay) clientError() error {
 // bodyReader is one try's view of the body. Detach may be called while another
 // goroutine reads.
 type bodyReader struct {
-	from     *replay
+	from     *Replay
 	at       int64
 	detached atomic.Bool
 	atEnd    func() // called once the whole body was read
@@ -85,7 +85,7 @@ func (b *bodyReader) Close() error {
 	return nil
 }
 
-func (r *replay) readAt(p []byte, at int64, detached *atomic.Bool) (int, error) {
+func (r *Replay) readAt(p []byte, at int64, detached *atomic.Bool) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at < int64(len(r.kept)) {

@@ -1,4 +1,4 @@
-package upstream
+package wire
 
 import (
 	"context"
@@ -25,8 +25,7 @@ const (
 	BlameHost           // a bound of ours was reached, or nobody was asked
 )
 
-// Error says why an exchange, or one try of it, failed at an upstream. It is
-// the Err of the exchange.Failure that Forward returns.
+// Error says why an exchange, or one try of it, failed at an upstream.
 type Error struct {
 	Upstream string
 	Endpoint string // empty if none was chosen
@@ -57,8 +56,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// failure renders e for the exchange.
-func (e *Error) failure() *exchange.Failure {
+// Failure renders e for the exchange.
+func (e *Error) Failure() *exchange.Failure {
 	return &exchange.Failure{Cause: e.Cause, Status: e.status(), RetryAfter: e.RetryAfter, Err: e}
 }
 
@@ -82,15 +81,15 @@ func (e *Error) status() int {
 	return 502
 }
 
-// Reasons that the host itself has for ending a try or refusing an exchange.
+// Causes of a try's context that tell a deadline from the client's leave.
 var (
-	errNoUpstream      = errors.New("no such upstream")
-	errNoEndpoint      = errors.New("no endpoint is available")
-	errBreakerOpen     = errors.New("circuit breaker is open")
-	errTooManyRequests = errors.New("too many requests in flight")
+	ErrTimeout    = errors.New("no response in time")
+	ErrTryTimeout = errors.New("no response to this try in time")
+)
+
+// Reasons that the host itself has for ending a try.
+var (
 	errTooManyPending  = errors.New("too many requests wait for a connection")
-	errTimeout         = errors.New("no response in time")
-	errTryTimeout      = errors.New("no response to this try in time")
 	errClientGone      = errors.New("client went away")
 	errClosed          = errors.New("connection pool is closed")
 	errBroken          = errors.New("connection broke before a whole response head")
@@ -103,11 +102,11 @@ var (
 	errBadRequest      = errors.New("request cannot be written as HTTP")
 )
 
-// ended classifies the end of ctx: the client's, or a deadline's.
-func ended(ctx context.Context) *Error {
+// Ended classifies the end of ctx: the client's, or a deadline's.
+func Ended(ctx context.Context) *Error {
 	cause := context.Cause(ctx)
 	switch {
-	case errors.Is(cause, errTimeout), errors.Is(cause, errTryTimeout), errors.Is(cause, context.DeadlineExceeded):
+	case errors.Is(cause, ErrTimeout), errors.Is(cause, ErrTryTimeout), errors.Is(cause, context.DeadlineExceeded):
 		return &Error{Cause: exchange.CauseTimeout, Err: cause}
 	case errors.Is(cause, context.Canceled):
 		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errClientGone}

@@ -1,4 +1,4 @@
-package upstream
+package wire
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
-// connPool holds the connections to one endpoint. Everything about it is
+// pool holds the connections to one endpoint. Everything about it is
 // bounded: connections, those that are idle, how long connecting may take, and
 // who may wait for one.
 //
 // No method of a conn that net/http implements is called while mu is held:
 // net/http closes sockets under locks of its own, and a closed socket takes mu.
-type connPool struct {
+type pool struct {
 	connect func(context.Context) (*conn, error)
 	limits  manifest.Connections
 
@@ -50,29 +50,29 @@ type grant struct {
 	err  error
 }
 
-// room bounds the requests that wait for connections to an upstream.
-type room struct {
-	count    *atomic.Int64
-	max      int64
-	upstream string
-	metrics  Metrics
+// Room bounds the requests that wait for connections, be it to one endpoint or
+// to several. It is safe for concurrent use.
+type Room struct {
+	Count  *atomic.Int64 // of those that wait
+	Max    int64
+	Waited func(time.Duration) // told how long each waited
 }
 
-func (r *room) enter() bool {
-	if r.count.Add(1) <= r.max {
+func (r *Room) enter() bool {
+	if r.Count.Add(1) <= r.Max {
 		return true
 	}
-	r.count.Add(-1)
+	r.Count.Add(-1)
 	return false
 }
 
-func (r *room) leave(since int64) {
-	r.count.Add(-1)
-	r.metrics.Waited(r.upstream, time.Duration(clock()-since))
+func (r *Room) leave(since int64) {
+	r.Count.Add(-1)
+	r.Waited(time.Duration(clock() - since))
 }
 
-func newConnPool(limits manifest.Connections, single bool, connect func(context.Context) (*conn, error)) *connPool {
-	p := &connPool{connect: connect, limits: limits, single: single}
+func newPool(limits manifest.Connections, single bool, connect func(context.Context) (*conn, error)) *pool {
+	p := &pool{connect: connect, limits: limits, single: single}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.shared.Store(new([]*conn))
 	return p
@@ -80,7 +80,7 @@ func newConnPool(limits manifest.Connections, single bool, connect func(context.
 
 // acquire returns a connection that may carry a request now. It waits for one
 // until ctx ends. The caller calls finish on it, once.
-func (p *connPool) acquire(ctx context.Context, r *room) (*conn, error) {
+func (p *pool) acquire(ctx context.Context, r *Room) (*conn, error) {
 	if c := p.reserveShared(); c != nil {
 		return c, nil
 	}
@@ -111,7 +111,7 @@ func (p *connPool) acquire(ctx context.Context, r *room) (*conn, error) {
 	}
 }
 
-func (p *connPool) reserveShared() *conn {
+func (p *pool) reserveShared() *conn {
 	for _, c := range *p.shared.Load() {
 		if c.reserve() {
 			return c
@@ -121,7 +121,7 @@ func (p *connPool) reserveShared() *conn {
 }
 
 // take returns an idle connection, or a place among the waiters.
-func (p *connPool) take(r *room) (*waiter, *conn, error) {
+func (p *pool) take(r *Room) (*waiter, *conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -143,7 +143,7 @@ func (p *connPool) take(r *room) (*waiter, *conn, error) {
 }
 
 // requeue puts a waiter that was told to look again back in front.
-func (p *connPool) requeue(w *waiter) bool {
+func (p *pool) requeue(w *waiter) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -153,14 +153,14 @@ func (p *connPool) requeue(w *waiter) bool {
 	return true
 }
 
-func (p *connPool) dialMore() {
+func (p *pool) dialMore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialAsNeeded()
 }
 
 // abandon gives up a wait, and passes on what was granted meanwhile.
-func (p *connPool) abandon(w *waiter) {
+func (p *pool) abandon(w *waiter) {
 	p.mu.Lock()
 	i := slices.Index(p.waiters, w)
 	if i >= 0 {
@@ -181,7 +181,7 @@ func (p *connPool) abandon(w *waiter) {
 }
 
 // dialAsNeeded connects for the waiters that nobody connects for yet.
-func (p *connPool) dialAsNeeded() {
+func (p *pool) dialAsNeeded() {
 	for p.dialing+p.coming < len(p.waiters) && p.open < p.limits.Max && !p.closed && (p.single || p.dialing == 0) {
 		p.open++
 		p.dialing++
@@ -192,7 +192,7 @@ func (p *connPool) dialAsNeeded() {
 
 // dial connects. The connection goes to whoever waits longest, which may not be
 // who caused it; the request that did may be over meanwhile.
-func (p *connPool) dial() {
+func (p *pool) dial() {
 	defer p.dials.Done()
 	ctx, cancel := context.WithTimeout(p.ctx, p.limits.ConnectTimeout.D())
 	defer cancel()
@@ -222,7 +222,7 @@ func (p *connPool) dial() {
 
 // dialFailed tells the waiter that is first, or all of them if they waited for
 // that one connection.
-func (p *connPool) dialFailed(err error) {
+func (p *pool) dialFailed(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialing--
@@ -239,7 +239,7 @@ func (p *connPool) dialFailed(err error) {
 }
 
 // expect says that c will be back with put, or dropped.
-func (p *connPool) expect(c *conn) {
+func (p *pool) expect(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !c.gone {
@@ -248,7 +248,7 @@ func (p *connPool) expect(c *conn) {
 	}
 }
 
-func (p *connPool) arrivedLocked(c *conn) {
+func (p *pool) arrivedLocked(c *conn) {
 	if c.returning {
 		c.returning = false
 		p.coming--
@@ -257,7 +257,7 @@ func (p *connPool) arrivedLocked(c *conn) {
 
 // put hands an HTTP/1.1 connection to who waits longest, or keeps it idle. It
 // reports false if the connection is to be closed.
-func (p *connPool) put(c *conn) bool {
+func (p *pool) put(c *conn) bool {
 	now := clock()
 	p.mu.Lock()
 	used := c.returning
@@ -288,7 +288,7 @@ func (p *connPool) put(c *conn) bool {
 }
 
 // share lets everyone use an HTTP/2 connection.
-func (p *connPool) share(c *conn) {
+func (p *pool) share(c *conn) {
 	c.lastUsed.Store(clock())
 	p.mu.Lock()
 	closed := p.closed
@@ -305,7 +305,7 @@ func (p *connPool) share(c *conn) {
 }
 
 // streamFreed lets those who wait look at the shared connections again.
-func (p *connPool) streamFreed() {
+func (p *pool) streamFreed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.single {
@@ -318,7 +318,7 @@ func (p *connPool) streamFreed() {
 }
 
 // drop forgets a connection that is closed.
-func (p *connPool) drop(c *conn) {
+func (p *pool) drop(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.gone {
@@ -334,19 +334,19 @@ func (p *connPool) drop(c *conn) {
 	p.dialAsNeeded()
 }
 
-func (p *connPool) unshareLocked(c *conn) {
+func (p *pool) unshareLocked(c *conn) {
 	shared := *p.shared.Load()
 	if i := slices.Index(shared, c); i >= 0 {
 		p.shared.Store(new(slices.Delete(slices.Clone(shared), i, i+1)))
 	}
 }
 
-func (p *connPool) tooOld(c *conn, now int64) bool {
+func (p *pool) tooOld(c *conn, now int64) bool {
 	return p.limits.MaxAge > 0 && now-c.born > int64(p.limits.MaxAge)
 }
 
 // sweep closes what was idle for too long or is too old.
-func (p *connPool) sweep(now int64) {
+func (p *pool) sweep(now int64) {
 	expired := func(c *conn, since int64) bool {
 		return now-since > int64(p.limits.IdleTimeout) || p.tooOld(c, now)
 	}
@@ -377,7 +377,7 @@ func (p *connPool) sweep(now int64) {
 
 // close refuses new requests, closes what is idle, and lets requests that are on
 // their way end.
-func (p *connPool) close() {
+func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	idle, shared := p.idle, *p.shared.Load()

@@ -1,17 +1,23 @@
-package upstream
+package wire
 
 import (
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
+
+// clock counts nanoseconds and never jumps.
+func clock() int64 { return int64(time.Since(started)) }
+
+var started = time.Now()
 
 // conn is a connection to an endpoint. An HTTP/1.1 one carries one request at
 // a time and belongs to whoever acquired it; an HTTP/2 one is shared.
 type conn struct {
 	*http.ClientConn
-	pool  *connPool
+	pool  *pool
 	sock  *socket
 	multi bool // HTTP/2
 	born  int64

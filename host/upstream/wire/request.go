@@ -1,0 +1,83 @@
+package wire
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// request renders the head of the exchange's request for net/http.
+func (c *Client) request(t *Try) (*http.Request, error) {
+	r := &t.X.Request
+	if !validRequest(r, t.Authority) {
+		return nil, errBadRequest
+	}
+	header, err := toHTTP(&r.Header)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target(r.Target)
+	if err != nil {
+		return nil, err
+	}
+	if r.Upgrade != "" {
+		header["Connection"] = []string{"Upgrade"}
+		header["Upgrade"] = []string{r.Upgrade}
+	}
+	return &http.Request{
+		Method:     r.Method,
+		URL:        target,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     header,
+		Host:       t.Authority,
+	}, nil
+}
+
+// target makes net/http send a request-target byte for byte.
+func (c *Client) target(target string) (*url.URL, error) {
+	if !strings.HasPrefix(target, "//") {
+		return &url.URL{Scheme: c.scheme, Host: c.host, Opaque: target}, nil
+	}
+	// An opaque one would be sent in absolute form.
+	path, query, hasQuery := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, errBadRequest
+	}
+	return &url.URL{
+		Scheme: c.scheme, Host: c.host,
+		Path: decoded, RawPath: path, RawQuery: query, ForceQuery: hasQuery && query == "",
+	}, nil
+}
+
+// newBody gives req this try's reader of the client's body; nil if there is
+// none. Trailers are complete only at its end; HTTP/1.1 can send them only if
+// the length is not told.
+func (t *Try) newBody(req *http.Request) *bodyReader {
+	if t.Replay == nil {
+		return nil
+	}
+	body := &bodyReader{from: t.Replay}
+	t.body = body
+	req.Body, req.ContentLength = body, t.X.Request.Length
+	if t.X.Request.Length != exchange.UnknownLength {
+		return body
+	}
+	trailer := make(http.Header)
+	for _, name := range t.Announced {
+		trailer[http.CanonicalHeaderKey(name)] = nil
+	}
+	req.Trailer = trailer
+	body.atEnd = func() {
+		for _, f := range t.X.Request.Trailer.Fields() {
+			if exchange.TrailerAllowed(f.Name) && validField(f.Name, f.Value) {
+				trailer.Add(f.Name, f.Value)
+			}
+		}
+	}
+	return body
+}
