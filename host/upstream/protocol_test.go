@@ -137,15 +137,16 @@ func TestRequestThatCannotBeWritten(t *testing.T) {
 	s := origin(t, func(w http.ResponseWriter, r *http.Request) { t.Error("it was sent") })
 	set := build(t, registry(t), settings(s.URL))
 	change := map[string]func(*exchange.Request){
-		"line break in target": func(r *exchange.Request) { r.Target = "/ HTTP/1.1\r\nX: y\r\n\r\n" },
-		"space in target":      func(r *exchange.Request) { r.Target = "/a b" },
-		"no path":              func(r *exchange.Request) { r.Target = "http://elsewhere/" },
-		"CONNECT":              func(r *exchange.Request) { r.Method = "CONNECT" },
-		"line break in method": func(r *exchange.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" },
-		"line break in value":  func(r *exchange.Request) { r.Header.Add("a", "b\r\nc: d") },
-		"line break in name":   func(r *exchange.Request) { r.Header.Add("a\r\nb", "c") },
-		"space in name":        func(r *exchange.Request) { r.Header.Add("a b", "c") },
-		"line break in host":   func(r *exchange.Request) { r.Authority = "a\r\nb: c" },
+		"line break in target":  func(r *exchange.Request) { r.Target = "/ HTTP/1.1\r\nX: y\r\n\r\n" },
+		"space in target":       func(r *exchange.Request) { r.Target = "/a b" },
+		"no path":               func(r *exchange.Request) { r.Target = "http://elsewhere/" },
+		"encoding would change": func(r *exchange.Request) { r.Target = "//a%2fb\"" },
+		"CONNECT":               func(r *exchange.Request) { r.Method = "CONNECT" },
+		"line break in method":  func(r *exchange.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" },
+		"line break in value":   func(r *exchange.Request) { r.Header.Add("a", "b\r\nc: d") },
+		"line break in name":    func(r *exchange.Request) { r.Header.Add("a\r\nb", "c") },
+		"space in name":         func(r *exchange.Request) { r.Header.Add("a b", "c") },
+		"line break in host":    func(r *exchange.Request) { r.Authority = "a\r\nb: c" },
 	}
 	for name, c := range change {
 		x := ask("GET", "/", "")

@@ -152,6 +152,10 @@ func (h *host) dial(t testing.TB, w wire) *raw {
 		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	}
 	t.Cleanup(func() { c.Close() })
+	return newRaw(t, c)
+}
+
+func newRaw(t testing.TB, c net.Conn) *raw {
 	c.SetDeadline(time.Now().Add(patience))
 	return &raw{c, t, bufio.NewReader(c)}
 }

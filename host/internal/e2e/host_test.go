@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cli"
-	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
 // host is the ergo command, running in this process.
@@ -60,7 +59,9 @@ func launch(t testing.TB, manifest string) *host {
 	folder := t.TempDir()
 	h := &host{manifest: filepath.Join(folder, "proxy.toml"), addrs: map[string]string{}, log: new(buffer)}
 	socket := socketPath(t)
-	write(t, h.manifest, fmt.Sprintf(settings, socket, filepath.Join(folder, "data"))+manifest)
+	data := filepath.Join(folder, "data")
+	modules.lend(t, filepath.Join(data, "cache"))
+	write(t, h.manifest, fmt.Sprintf(settings, socket, data)+manifest)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
@@ -75,6 +76,7 @@ func launch(t testing.TB, manifest string) *host {
 		close(status)
 	}()
 	h.await(t)
+	modules.keep(t, filepath.Join(data, "cache"))
 	return h
 }
 
@@ -89,18 +91,24 @@ func socketPath(t testing.TB) string {
 	return filepath.Join(folder, "admin.sock")
 }
 
+// starting is how long a host may take to start: under the race detector the
+// compiler of modules takes its time.
+const starting = 2 * time.Minute
+
 // await waits until the host has said where it listens, which it does once it
 // serves.
 func (h *host) await(t testing.TB) {
 	t.Helper()
-	hosttest.Eventually(t, func() bool {
+	for deadline := time.Now().Add(starting); !h.log.has(t, "admin API", nil); {
 		select {
 		case status := <-h.status:
 			t.Fatalf("ergo run ended with status %d:\n%s", status, h.log.tail())
-		default:
+		case <-time.After(10 * time.Millisecond):
 		}
-		return h.log.has(t, "admin API", nil)
-	}, "the host serves")
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: the host serves:\n%s", starting, h.log.tail())
+		}
+	}
 	for _, line := range h.log.lines(t) {
 		if line["msg"] == "listening" {
 			h.addrs[line["listener"].(string)] = line["address"].(string)

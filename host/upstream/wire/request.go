@@ -48,10 +48,14 @@ func (c *Client) target(target string) (*url.URL, error) {
 	if err != nil {
 		return nil, errBadRequest
 	}
-	return &url.URL{
+	u := &url.URL{
 		Scheme: c.scheme, Host: c.host,
 		Path: decoded, RawPath: path, RawQuery: query, ForceQuery: hasQuery && query == "",
-	}, nil
+	}
+	if u.RequestURI() != target { // net/http would encode it anew, "%2F" as "/"
+		return nil, errBadRequest
+	}
+	return u, nil
 }
 
 // newBody gives req this try's reader of the client's body; nil if there is
