@@ -160,7 +160,7 @@ func TestSwapAndRollback(t *testing.T) {
 	if got := r.mark(); got != "2" {
 		t.Errorf("got mark %q", got)
 	}
-	if out := mustErgo(t, "swap", "-c", manifest); !strings.Contains(out, "nothing is new") {
+	if out := mustErgo(t, "swap", other, "-c", manifest); !strings.Contains(out, "nothing is new") {
 		t.Errorf("swap to the same: got %q", out)
 	}
 	if out := mustErgo(t, "rollback", "-c", manifest); !strings.Contains(out, "generation 1 runs, after 2") {
@@ -270,6 +270,20 @@ func TestWatchLeavesARollbackAlone(t *testing.T) {
 	if got := r.mark(); got != "1" {
 		t.Errorf("the rollback was undone: got mark %q", got)
 	}
+}
+
+// TestSavingAfterASwapToAnotherFile: both files stay live, each for itself.
+func TestSavingAfterASwapToAnotherFile(t *testing.T) {
+	manifest := folder(t, manifestText(t, "1", ""))
+	other := filepath.Join(filepath.Dir(manifest), "other.toml")
+	writeFile(t, other, manifestText(t, "2", ""))
+	r := runHost(t, manifest)
+	mustErgo(t, "swap", other, "-c", manifest)
+	r.eventually("2")
+	save(t, other, manifestText(t, "3", ""))
+	r.eventually("3")
+	save(t, manifest, manifestText(t, "4", ""))
+	r.eventually("4")
 }
 
 func TestSettingsThatChangeInPlace(t *testing.T) {

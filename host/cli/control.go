@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/ergoproxy/ergo/host/admin"
@@ -11,16 +12,17 @@ import (
 )
 
 // control is an engine with what a swap means for the process around it. A
-// source without a path means the manifest that the host runs by: the file it
-// was last swapped to. It is safe for concurrent use.
+// source without a path means the manifest that the host was started with. It is
+// safe for concurrent use.
 type control struct {
 	*engine.Engine
+	path    string // of the manifest that the host was started with
 	swapped func(*manifest.Manifest)
 	look    func() // has the watcher look anew; nil without one
 
-	mu        sync.Mutex
-	path      string
-	attempted []string // sources of policies in the manifest of the last attempt
+	mu       sync.Mutex
+	wanted   string   // the manifest of the last attempt, refused or not
+	policies []string // where its policies come from
 }
 
 var _ admin.Host = (*control)(nil)
@@ -31,9 +33,6 @@ func (c *control) Swap(ctx context.Context, cause string, from engine.Source) (*
 	c.attempt(from)
 	change, err := c.Engine.Swap(ctx, cause, from)
 	if err == nil {
-		c.mu.Lock()
-		c.path = from.Path
-		c.mu.Unlock()
 		c.swapped(c.Manifest())
 	}
 	c.lookAnew()
@@ -57,23 +56,33 @@ func (c *control) Check(ctx context.Context, from engine.Source) (*engine.Change
 
 func (c *control) complete(from engine.Source) engine.Source {
 	if from.Path == "" {
-		c.mu.Lock()
 		from.Path = c.path
-		c.mu.Unlock()
 	}
 	return from
 }
 
-// attempt notes where the policies of a manifest come from, so that mending one
-// of them is noticed even if the manifest is refused for it.
+// attempt notes what is wanted, so that mending a policy is noticed even if the
+// manifest was refused for it.
 func (c *control) attempt(from engine.Source) {
 	m, err := load(from)
-	if err != nil {
-		return
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = from.Path
+	if err == nil {
+		c.policies = sources(m)
+	}
+}
+
+// sourceFor returns what to swap to when files have changed: the host's manifest
+// if it is one of them, else the one that was asked for last, which may be
+// another.
+func (c *control) sourceFor(changed []string) engine.Source {
+	if slices.Contains(changed, c.path) {
+		return engine.Source{Path: c.path}
 	}
 	c.mu.Lock()
-	c.attempted = sources(m)
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return engine.Source{Path: c.wanted}
 }
 
 func (c *control) lookAnew() {
@@ -82,11 +91,11 @@ func (c *control) lookAnew() {
 	}
 }
 
-// watched returns what the host was or should have been built from: the
-// manifest and the sources of its policies.
+// watched returns what the host is, was to be, or could be built from: manifests
+// and the sources of their policies.
 func (c *control) watched() []string {
 	c.mu.Lock()
-	paths := append([]string{c.path}, c.attempted...)
+	paths := append([]string{c.path, c.wanted}, c.policies...)
 	c.mu.Unlock()
 	if m := c.Manifest(); m != nil {
 		paths = append(paths, sources(m)...)

@@ -38,7 +38,7 @@ func startHost(ctx context.Context, path string, m *manifest.Manifest, mode engi
 	if err := h.assemble(m, mode, out.Out); err != nil {
 		return nil, err
 	}
-	h.control = &control{Engine: h.engine, path: path, attempted: sources(m), swapped: h.settle}
+	h.control = &control{Engine: h.engine, path: path, wanted: path, policies: sources(m), swapped: h.settle}
 	if err := h.open(ctx, m); err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout(m))
 		defer cancel()
@@ -97,9 +97,9 @@ func (h *host) watch() {
 	h.unwatch = cancel
 	w := &watcher{
 		paths: h.control.watched,
-		changed: func() {
+		changed: func(paths []string) {
 			// What is wrong is in the log and the history.
-			_, _ = h.control.Swap(ctx, "watch", engine.Source{})
+			_, _ = h.control.Swap(ctx, "watch", h.control.sourceFor(paths))
 		},
 		log:   h.log,
 		quiet: watchQuiet,

@@ -25,7 +25,7 @@ type watcher struct {
 	// paths are files, and folders whose files count. They come and go with
 	// generations, which is no change of files by itself.
 	paths   func() []string
-	changed func() // called on the watcher's goroutine
+	changed func(paths []string) // called on the watcher's goroutine with those that did
 	log     *slog.Logger
 	quiet   time.Duration
 	poll    time.Duration
@@ -79,38 +79,43 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.wake:
 		}
 		w.follow()
-		now := stamp(w.paths())
-		changed := now.differs(w.seen)
-		w.seen = now
-		if !changed {
+		changed := w.compare()
+		if len(changed) == 0 {
 			continue
 		}
-		if w.settle(ctx, events); ctx.Err() != nil {
+		if changed = w.settle(ctx, events, changed); ctx.Err() != nil {
 			return
 		}
-		w.changed()
+		w.changed(changed)
 	}
 }
 
-// settle waits until nothing has changed for a while: editors and compilers
-// write in several steps.
-func (w *watcher) settle(ctx context.Context, events <-chan fsnotify.Event) {
+// compare returns the paths that changed since the last look.
+func (w *watcher) compare() []string {
+	now := stamp(w.paths())
+	changed := now.changed(w.seen)
+	w.seen = now
+	return changed
+}
+
+// settle waits until nothing has changed for a while, because editors and
+// compilers write in several steps. It returns all that did.
+func (w *watcher) settle(ctx context.Context, events <-chan fsnotify.Event, changed []string) []string {
 	for {
 		timer := time.NewTimer(w.quiet)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return changed
 		case <-events:
 			timer.Stop()
 		case <-timer.C:
 			w.renew()
-			now := stamp(w.paths())
-			changed := now.differs(w.seen)
-			w.seen = now
-			if !changed {
-				return
+			more := w.compare()
+			if len(more) == 0 {
+				return changed
 			}
+			changed = append(changed, more...)
 		}
 	}
 }
@@ -205,14 +210,15 @@ func stampOne(path string) map[string]fs.FileInfo {
 	return files
 }
 
-// differs reports whether a path that is in both has changed.
-func (s stamps) differs(before stamps) bool {
+// changed returns the paths that are in both and have another content.
+func (s stamps) changed(before stamps) []string {
+	var paths []string
 	for path, files := range s {
 		if old, known := before[path]; known && !maps.EqualFunc(files, old, sameContent) {
-			return true
+			paths = append(paths, path)
 		}
 	}
-	return false
+	return paths
 }
 
 func sameContent(a, b fs.FileInfo) bool {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ func watched(t *testing.T, polling bool, paths ...string) (next func(why string)
 	ended := make(chan struct{})
 	w := &watcher{
 		paths:   func() []string { return paths },
-		changed: func() { reports.Add(1) },
+		changed: func([]string) { reports.Add(1) },
 		log:     slog.New(slog.DiscardHandler),
 		quiet:   5 * time.Millisecond,
 		poll:    time.Hour, // the system has to tell
@@ -142,7 +143,7 @@ func TestWatchPathsComeAndGo(t *testing.T) {
 	writeFile(t, source, "one")
 	var added atomic.Bool
 	looked := make(chan struct{}, 16)
-	reports := make(chan struct{}, 16)
+	reports := make(chan []string, 16)
 	w := &watcher{
 		paths: func() []string {
 			if !added.Load() {
@@ -154,7 +155,7 @@ func TestWatchPathsComeAndGo(t *testing.T) {
 			}
 			return []string{manifest, source}
 		},
-		changed: func() { reports <- struct{}{} },
+		changed: func(paths []string) { reports <- paths },
 		log:     slog.New(slog.DiscardHandler),
 		quiet:   time.Millisecond,
 		poll:    time.Hour,
@@ -176,7 +177,10 @@ func TestWatchPathsComeAndGo(t *testing.T) {
 	}
 	writeFile(t, source, "two, changed")
 	select {
-	case <-reports:
+	case got := <-reports:
+		if !slices.Equal(got, []string{source}) {
+			t.Errorf("got %q", got)
+		}
 	case <-time.After(10 * time.Second):
 		t.Error("a change of the new path was not reported")
 	}
