@@ -290,16 +290,7 @@ func (b *build) failed(r *row, kind policy.Kind, err error) {
 		rule = r.rules.Config
 	}
 	if !excused(rule) {
-		var inPolicyFile manifest.Problems
-		if errors.As(err, &inPolicyFile) {
-			b.report(inPolicyFile...)
-			return
-		}
-		path, right := "policy."+r.config.Policy+".source", "a folder with a policy.toml, or a .wasm file"
-		if kind == policy.Config || b.unloaded[r.config.Policy] == nil {
-			path, right = manifest.UsePath(r.tier, r.stage, r.use)+".policy", ""
-		}
-		b.problem(path, err.Error(), right)
+		b.refuse(r, err)
 		return
 	}
 	b.e.opts.Log.Warn("policy left out by its failure rule", "policy", r.config.Policy, "kind", kind.String(), "rule", rule.Kind, "err", err)

@@ -113,8 +113,8 @@ func TestRefusedSwapChangesNothingAndSaysAll(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Fatalf("got %v, want three problems", err)
 	}
-	for i, want := range []string{"edge.stage[0].use[0].config.mark", "edge.stage[1].use[0].policy", "service.stage[0].use[0].config"} {
-		if p := problems[i]; p.Line == 0 || !strings.HasPrefix(p.Path, want) {
+	for i, want := range []string{"edge.stage[0].use[0].config.mark", "edge.stage[1].use[0].config.refuse: told to refuse", "service.stage[0].use[0].config"} {
+		if p := problems[i]; p.Line == 0 || !strings.HasPrefix(p.Path+": "+p.Wrong, want) || strings.Contains(p.Wrong, "\n") {
 			t.Errorf("problem %d is %s, want one at %s", i, p, want)
 		}
 	}

@@ -53,7 +53,7 @@ func (l *fakeLoader) Load(_ context.Context, spec policy.Spec) (policy.Policy, e
 		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: err}
 	}
 	if m.Refuse {
-		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: errors.New("told to refuse")}
+		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: errors.New("config.refuse: told to refuse\nwith a stack")}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -21,8 +21,9 @@ type Log struct {
 
 	mu      sync.Mutex
 	second  int64
-	lines   int // in this second
-	dropped int // since it was last told
+	lines   int    // in this second
+	dropped int    // since it was last told
+	reason  string // the last line at level error
 }
 
 // NewLog makes a log of at most linesPerSecond. A nil logger drops everything.
@@ -46,10 +47,23 @@ func (l *Log) Emit(call *Call, level slog.Level, message []byte, attrs ...slog.A
 	if len(message) > maxLine {
 		message = message[:maxLine]
 	}
+	if level >= slog.LevelError {
+		l.mu.Lock()
+		l.reason = string(message)
+		l.mu.Unlock()
+	}
 	if call.Exchange != nil {
 		attrs = append(attrs, slog.String("request_id", call.Exchange.ID))
 	}
 	l.logger.LogAttrs(context.Background(), level, string(message), attrs...)
+}
+
+// Reason returns the last line that a guest logged as an error, "" if there is
+// none: why it gave up, where the trap itself says nothing.
+func (l *Log) Reason() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reason
 }
 
 func (l *Log) admit() bool {

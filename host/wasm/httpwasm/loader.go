@@ -58,11 +58,28 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 	first, err := p.pool.Acquire(ctx)
 	if err != nil {
 		_ = p.pool.Close(ctx) // it is empty
-		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: fmt.Errorf("start: %w", err)})
+		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: startError(err, p.log.Reason())})
 	}
 	p.pool.Release(first, false)
 	return p, nil
 }
+
+// startError prefers what the guest said of its end to how it ended.
+func startError(err error, reason string) error {
+	if reason == "" {
+		return fmt.Errorf("start: %w", err)
+	}
+	return &refusal{reason, err}
+}
+
+// refusal is a guest's own word on why it does not start.
+type refusal struct {
+	reason string
+	err    error
+}
+
+func (r *refusal) Error() string { return r.reason }
+func (r *refusal) Unwrap() error { return r.err }
 
 func (l *Loader) refuse(ctx context.Context, program *wasm.Program, cause *policy.Error) error {
 	if err := program.Close(ctx); err != nil {
