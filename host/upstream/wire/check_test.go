@@ -18,3 +18,13 @@ func TestHealthFrames(t *testing.T) {
 		}
 	}
 }
+
+func FuzzServing(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x00\x02\x08\x01"))
+	f.Add([]byte("\x00\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		if serving(frame) && (len(frame) != 7 || frame[6] != 1) {
+			t.Errorf("%q counts as serving", frame)
+		}
+	})
+}

@@ -102,7 +102,8 @@ var (
 	errBadRequest      = errors.New("request cannot be written as HTTP")
 )
 
-// Ended classifies the end of ctx: the client's, or a deadline's.
+// Ended classifies the end of ctx: the client's leave, a deadline, or another
+// reason that the host had.
 func Ended(ctx context.Context) *Error {
 	cause := context.Cause(ctx)
 	switch {
@@ -111,7 +112,7 @@ func Ended(ctx context.Context) *Error {
 	case errors.Is(cause, context.Canceled):
 		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errClientGone}
 	}
-	return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errors.Join(errClientGone, cause)}
+	return &Error{Cause: exchange.CauseTimeout, Blame: BlameHost, Err: cause}
 }
 
 // unreachable classifies an error before there was a connection.
@@ -119,11 +120,10 @@ func unreachable(err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e
 	}
-	cause := exchange.CauseRefused
-	if isTimeout(err) {
-		cause = exchange.CauseTimeout
+	if errors.Is(err, errClosed) {
+		return &Error{Cause: exchange.CauseNoEndpoint, Blame: BlameHost, Err: err}
 	}
-	return &Error{Cause: cause, Err: err}
+	return &Error{Cause: exchange.CauseRefused, Err: err}
 }
 
 // broken classifies an error after a request was handed to a connection.
