@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -113,7 +114,8 @@ func (w *watcher) settle(ctx context.Context, events <-chan fsnotify.Event, chan
 			w.renew()
 			more := w.compare()
 			if len(more) == 0 {
-				return changed
+				slices.Sort(changed)
+				return slices.Compact(changed)
 			}
 			changed = append(changed, more...)
 		}
