@@ -26,6 +26,7 @@ var rides = sync.Pool{New: func() any { return new(ride) }}
 // Serve carries an exchange from its request's head to its response's last
 // byte, through one generation.
 func (e *Engine) Serve(x *exchange.Exchange) {
+	x.Received = x.Request.Line()
 	span := e.opts.Telemetry.StartServer(x)
 	r := e.begin(x)
 	defer func() { r.end(); e.opts.Telemetry.EndServer(x, span) }()

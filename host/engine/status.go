@@ -67,7 +67,10 @@ func (e *Engine) Status() Status {
 	if g == nil {
 		return Status{Mode: e.opts.Mode}
 	}
-	s := Status{Mode: e.opts.Mode, Generation: g.status(), Upstreams: e.opts.Upstreams.Status()}
+	s := Status{
+		Mode: e.opts.Mode, Generation: g.status(), Upstreams: e.opts.Upstreams.Status(),
+		Kept: []uint64{}, Draining: []GenerationStatus{},
+	}
 	e.mu.Lock()
 	for _, kept := range e.stack {
 		if kept != g {

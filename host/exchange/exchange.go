@@ -69,6 +69,12 @@ type Request struct {
 	Upgrade string
 }
 
+// RequestLine is the part of a request that says what is wanted.
+type RequestLine struct{ Method, Authority, Target string }
+
+// Line returns the request's line.
+func (r *Request) Line() RequestLine { return RequestLine{r.Method, r.Authority, r.Target} }
+
 // Response is the message to the client: from the upstream, or from the policy
 // or host that answered.
 type Response struct {
@@ -163,6 +169,9 @@ type Exchange struct {
 	Response Response
 	Conn     *Conn
 	Sink     Sink
+
+	// Received is what was asked for, before policies changed anything; for logs.
+	Received RequestLine
 
 	ID       string     // request id: the client's if trusted and sound, else made here
 	ClientIP netip.Addr // behind trusted proxies the client that they name, else Conn.Remote

@@ -74,10 +74,10 @@ func (l *AccessLog) Log(x *exchange.Exchange, elapsed time.Duration) {
 		return
 	}
 	line := l.pool.Get().(*accessLine)
-	path, _, _ := strings.Cut(x.Request.Target, "?")
+	path, _, _ := strings.Cut(x.Received.Target, "?")
 	message := "exchange"
 	if l.text {
-		message = x.Request.Method + " " + path
+		message = x.Received.Method + " " + path
 		line.describeShort(x, elapsed)
 	} else {
 		line.describe(x, path, elapsed)
@@ -108,8 +108,8 @@ func (l *accessLine) describe(x *exchange.Exchange, path string, elapsed time.Du
 		l.add("listener", x.Conn.Listener)
 	}
 	l.add("protocol", x.Request.Version.String())
-	l.add("method", x.Request.Method)
-	l.add("authority", x.Request.Authority)
+	l.add("method", x.Received.Method)
+	l.add("authority", x.Received.Authority)
 	l.add("path", path)
 	l.attrs = append(l.attrs,
 		slog.Int("status", x.Response.Status),

@@ -64,6 +64,7 @@ func ended() *exchange.Exchange {
 	x.Failure = &exchange.Failure{Cause: exchange.CauseTimeout, Status: 504, Tier: "service", Err: errors.New("10.0.0.1 took long")}
 	x.Annotate("consumer", "alice")
 	x.Annotate("status", "200")
+	x.Request.Method, x.Request.Authority, x.Request.Target = "POST", "other.example", "/rewritten" // by a policy
 	return x
 }
 

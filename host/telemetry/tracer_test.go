@@ -100,6 +100,7 @@ func request(fields ...string) *exchange.Exchange {
 			Method: "GET", Scheme: "http", Authority: "example.com", Target: "/a?secret=1", Version: exchange.HTTP11,
 		},
 	}
+	x.Received = x.Request.Line()
 	for i := 0; i < len(fields); i += 2 {
 		x.Request.Header.Add(fields[i], fields[i+1])
 	}

@@ -127,7 +127,7 @@ func driveGets(secure, h2 bool) func(ctx, loading context.Context, v *variants) 
 			if err != nil || string(text) != payload {
 				return n, fmt.Errorf("body of %d bytes, %v", len(text), err)
 			}
-			pause(loading, 2*time.Millisecond) // leaves the processors some time for swaps
+			pause(loading, 10*time.Millisecond) // leaves the processors some time for swaps
 		}
 		return n, c.close()
 	}
