@@ -19,12 +19,8 @@ run: build ## starts the proxy on proxy.toml, with an origin built in
 	./ergo run -c proxy.toml --demo
 
 .PHONY: test
-test: ## all tests
-	$(GO) test ./...
-
-.PHONY: race
-race: ## all tests under the race detector
-	$(GO) test -race ./...
+test: ## all tests; FLAGS=-race adds the race detector
+	$(GO) test $(FLAGS) -timeout 30m ./...
 
 .PHONY: check
 check: build ## checks proxy.toml as the start would
@@ -43,16 +39,16 @@ fuzz: ## every fuzz target for FUZZ (10s)
 	@.ci/fuzz $(FUZZ)
 
 .PHONY: bench
-bench: ## Ergo beside nginx, HAProxy and Caddy, with wrk; writes .bench/
-	$(GO) run ./host/internal/bench
+bench: ## Ergo beside nginx, HAProxy and Caddy, with wrk; writes .bench/; FLAGS='-only nginx,ergo'
+	$(GO) run ./host/internal/bench $(FLAGS)
 
 .PHONY: micro
 micro: ## Go benchmarks, once each
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 .PHONY: soak
-soak: build ## swaps under constant load with the real binary
-	$(GO) run ./host/internal/soak
+soak: build ## 2,000 swaps under constant load with the real binary; FLAGS='-swaps 100'
+	$(GO) run ./host/internal/soak $(FLAGS)
 
 .PHONY: policies
 policies: ## rebuilds every policies/*/policy.wasm
