@@ -58,7 +58,9 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 	}
 	listeners := new(doors)
 	if h.parts, err = newParts(mode, cacheDir(m), h.telemetry, listeners, h.log); err != nil {
-		return err
+		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
+		defer cancel()
+		return errors.Join(err, h.telemetry.Shutdown(last))
 	}
 	h.server = server.New(h.engine, server.Options{
 		Log: h.log, RED: h.telemetry.Metrics.Listener,

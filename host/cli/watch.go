@@ -80,14 +80,13 @@ func (w *watcher) run(ctx context.Context) {
 		case <-w.wake:
 		}
 		w.follow()
-		changed := w.compare()
-		if len(changed) == 0 {
-			continue
-		}
-		if changed = w.settle(ctx, events, changed); ctx.Err() != nil {
+		changed := w.settle(ctx, events, w.compare())
+		if ctx.Err() != nil {
 			return
 		}
-		w.changed(changed)
+		if len(changed) > 0 {
+			w.changed(changed)
+		}
 	}
 }
 
@@ -100,25 +99,26 @@ func (w *watcher) compare() []string {
 }
 
 // settle waits until nothing has changed for a while, because editors and
-// compilers write in several steps. It returns all that did.
+// compilers write in several steps, and returns all that did. What else goes on
+// in the folders, such as a log that grows there, is passed over meanwhile.
 func (w *watcher) settle(ctx context.Context, events <-chan fsnotify.Event, changed []string) []string {
+	tick := time.NewTicker(w.quiet)
+	defer tick.Stop()
 	for {
-		timer := time.NewTimer(w.quiet)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return changed
 		case <-events:
-			timer.Stop()
-		case <-timer.C:
-			w.renew()
-			more := w.compare()
-			if len(more) == 0 {
-				slices.Sort(changed)
-				return slices.Compact(changed)
-			}
-			changed = append(changed, more...)
+			continue
+		case <-tick.C:
 		}
+		w.renew()
+		more := w.compare()
+		if len(more) == 0 {
+			slices.Sort(changed)
+			return slices.Compact(changed)
+		}
+		changed = append(changed, more...)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,5 +184,41 @@ func TestWatchPathsComeAndGo(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("a change of the new path was not reported")
+	}
+}
+
+// TestWatchInABusyFolder: a log that grows beside the manifest neither hides a
+// change nor counts as one.
+func TestWatchInABusyFolder(t *testing.T) {
+	folder := t.TempDir()
+	manifest := filepath.Join(folder, "proxy.toml")
+	writeFile(t, manifest, "one")
+	ended := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		log, err := os.Create(filepath.Join(folder, "access.log"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer log.Close()
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+				_, _ = log.WriteString("a line\n")
+			}
+		}
+	})
+	defer busy.Wait()
+	defer close(ended)
+	next, reports := watched(t, false, manifest)
+	writeFile(t, manifest, "two, changed")
+	next("a change beside a log")
+	writeFile(t, manifest, "three, changed again")
+	next("another one")
+	if got := reports.Load(); got > 4 {
+		t.Errorf("got %d reports for 2 changes", got)
 	}
 }
