@@ -175,6 +175,30 @@ func TestAuthorityAndHostOfHTTP2Differ(t *testing.T) {
 	}
 }
 
+func TestLengthOfHTTP2IsOneNumber(t *testing.T) {
+	addr := start(t, describe, settings())
+	for _, test := range []struct {
+		lengths []string
+		status  string
+	}{
+		{nil, "200"}, {[]string{"2"}, "200"}, {[]string{"2", "2"}, "400"}, {[]string{"2", "3"}, "400"},
+		{[]string{"2, 2"}, "400"}, {[]string{"+2"}, "400"}, {[]string{"two"}, "400"},
+	} {
+		c := dialH2(t, addr)
+		fields := []string{":method", "POST", ":scheme", "http", ":authority", "h", ":path", "/"}
+		for _, length := range test.lengths {
+			fields = append(fields, "content-length", length)
+		}
+		c.headers(1, false, fields...)
+		if err := c.WriteData(1, true, []byte("ok")); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.status(1); got != test.status {
+			t.Errorf("lengths %q: got status %s, want %s", test.lengths, got, test.status)
+		}
+	}
+}
+
 func TestConnectOverHTTP2IsRefused(t *testing.T) {
 	c := dialH2(t, start(t, describe, settings()))
 	c.headers(1, true, ":method", "CONNECT", ":authority", "h:443")

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -33,10 +34,24 @@ func (c *call) receive() (status int) {
 	if status := c.receiveTarget(); status != 0 {
 		return status
 	}
+	if req.Version == exchange.HTTP2 && !validLength(r.Header["Content-Length"]) {
+		return http.StatusBadRequest
+	}
 	if status := c.receiveHeader(); status != 0 {
 		return status
 	}
 	return 0
+}
+
+// validLength reports whether the length is told once and as a number, or not at
+// all. Over HTTP/2 net/http looks at the first field only, and takes what is no
+// number for 0, although a body follows.
+func validLength(values []string) bool {
+	if len(values) == 0 {
+		return true
+	}
+	_, err := strconv.ParseUint(values[0], 10, 63)
+	return len(values) == 1 && err == nil
 }
 
 // receiveTarget finds authority and target in the request line and Host (RFC

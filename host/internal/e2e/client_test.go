@@ -199,6 +199,18 @@ func (c *raw) response(method string) (*http.Response, string) {
 	return resp, all(c.t, resp.Body)
 }
 
+// status reads the head of a response, with its body if that comes: a connection
+// that ends after an error may take it along.
+func (c *raw) status() int {
+	c.t.Helper()
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: "GET"})
+	if err != nil {
+		c.t.Fatalf("read response: %v", err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
 // wantClosed fails unless the host ends the connection without a further byte.
 func (c *raw) wantClosed() {
 	c.t.Helper()
