@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +33,8 @@ type marker struct {
 	Rescue int    `json:"rescue"` // status to answer a failure with
 	Refuse bool   `json:"refuse"` // to be configured
 	Gate   string `json:"gate"`   // of the loader, to wait at
+	Panic  string `json:"panic"`  // the phase to panic in: load, request, response or done
+	Stall  bool   `json:"stall"`  // loading does not end before its context
 
 	loader   *fakeLoader
 	closed   atomic.Bool
@@ -42,12 +43,17 @@ type marker struct {
 
 // fakeLoader loads markers and remembers them.
 type fakeLoader struct {
-	mu     sync.Mutex
-	loaded []*marker
-	gates  map[string]chan struct{}
+	mu       sync.Mutex
+	loaded   []*marker
+	gates    map[string]chan struct{}
+	stalling chan struct{} // told of each Load that stalls
 }
 
-func (l *fakeLoader) Load(_ context.Context, spec policy.Spec) (policy.Policy, error) {
+func newFakeLoader() *fakeLoader {
+	return &fakeLoader{gates: map[string]chan struct{}{}, stalling: make(chan struct{}, 8)}
+}
+
+func (l *fakeLoader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, error) {
 	m := &marker{loader: l}
 	if err := json.Unmarshal(spec.Config, m); err != nil {
 		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: err}
@@ -55,11 +61,27 @@ func (l *fakeLoader) Load(_ context.Context, spec policy.Spec) (policy.Policy, e
 	if m.Refuse {
 		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: errors.New("config.refuse: told to refuse\nwith a stack")}
 	}
+	if m.Panic == "load" {
+		panic("told to panic")
+	}
+	if m.Stall {
+		l.stalling <- struct{}{}
+		<-ctx.Done()
+		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: context.Cause(ctx)}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loaded = append(l.loaded, m)
+	if m.Panic == "done" {
+		return &lastWords{m}, nil
+	}
 	return m, nil
 }
+
+// lastWords is a marker that panics when all is over.
+type lastWords struct{ *marker }
+
+func (*lastWords) OnDone(policy.Instance, *exchange.Exchange) { panic("told to panic") }
 
 func (l *fakeLoader) all() []*marker {
 	l.mu.Lock()
@@ -108,6 +130,9 @@ func (m *marker) OnRequestHead(_ policy.Instance, x *exchange.Exchange) (policy.
 	if m.Trap {
 		return policy.Continue, &policy.Error{Kind: policy.Trap, Policy: "marker", Err: errors.New("secret words")}
 	}
+	if m.Panic == "request" {
+		panic("told to panic")
+	}
 	x.Request.Header.Add("x-marks", m.Mark)
 	if m.Gate != "" {
 		<-m.loader.gates[m.Gate]
@@ -120,6 +145,9 @@ func (m *marker) OnRequestHead(_ policy.Instance, x *exchange.Exchange) (policy.
 }
 
 func (m *marker) OnResponseHead(_ policy.Instance, x *exchange.Exchange) error {
+	if m.Panic == "response" {
+		panic("told to panic")
+	}
 	x.Response.Header.Add("x-marks", m.Mark)
 	return nil
 }
@@ -140,12 +168,11 @@ type bench struct {
 	ups    *upstream.Registry
 	folder string
 	origin string
-	log    *bytes.Buffer
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, folder: t.TempDir(), loader: &fakeLoader{gates: map[string]chan struct{}{}}}
+	b := &bench{t: t, folder: t.TempDir(), loader: newFakeLoader()}
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-seen", strings.Join(r.Header.Values("x-marks"), ","))
 		io.WriteString(w, "hello")
@@ -172,6 +199,8 @@ answer = { type = "integer" }
 rescue = { type = "integer" }
 trap = { type = "boolean" }
 refuse = { type = "boolean" }
+panic = { type = "string" }
+stall = { type = "boolean" }
 `)
 	b.write("marker/policy.wasm", "\x00asm\x01\x00\x00\x00")
 	b.start()
