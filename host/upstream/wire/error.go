@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -145,13 +144,13 @@ func isTimeout(err error) bool {
 }
 
 func isReset(err error) bool {
-	for _, target := range []error{
-		io.EOF, io.ErrUnexpectedEOF, errBroken, net.ErrClosed,
-		syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED,
-	} {
+	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, errBroken, net.ErrClosed} {
 		if errors.Is(err, target) {
 			return true
 		}
+	}
+	if socket := (*net.OpError)(nil); errors.As(err, &socket) {
+		return true // whatever this system calls it
 	}
 	var stream http2.StreamError
 	if errors.As(err, &stream) {

@@ -134,7 +134,7 @@ func (p *pool) take(r *Room) (*waiter, *conn, error) {
 		return nil, c, nil
 	}
 	if !r.enter() {
-		return nil, nil, &Error{Cause: exchange.CauseOverload, Blame: BlameHost, Err: errTooManyPending}
+		return nil, nil, &Error{Cause: exchange.CauseOverload, Blame: BlameHost, RetryAfter: time.Second, Err: errTooManyPending}
 	}
 	w := &waiter{ready: make(chan grant, 1)}
 	p.waiters = append(p.waiters, w)
