@@ -50,7 +50,7 @@ func TestSpans(t *testing.T) {
 		}
 		said := map[string]string{}
 		for _, a := range span.Attributes() {
-			said[string(a.Key)] = a.Value.Emit()
+			said[string(a.Key)] = a.Value.String()
 		}
 		want := map[string]string{"http.request.method": "GET", "server.address": s.URL, "ergo.upstream": "up"}
 		if i == 0 {

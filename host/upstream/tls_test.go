@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,15 @@ func TestMutualTLS(t *testing.T) {
 		_, body := get(t, set, "/")
 		return body == "second-name to origin.example"
 	})
+
+	// A file that makes no sense changes nothing.
+	if err := os.WriteFile(cert, []byte("half a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := get(t, set, "/"); body != "second-name to origin.example" {
+		t.Errorf("broken file: got %q", body)
+	}
+	pki.files("client", "third")
 
 	wrongName := up
 	wrongName.TLS = &manifest.UpstreamTLS{CA: pki.caFile(), Cert: cert, Key: key, ServerName: "another.example"}

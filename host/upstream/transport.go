@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/upstream/wire"
@@ -42,7 +43,7 @@ func (p *pool) settings(address string) wire.Settings {
 	return s
 }
 
-func newTransport(address string, s wire.Settings) (transport, error) {
+func newTransport(address string, s wire.Settings, log *slog.Logger) (transport, error) {
 	if address == echoAddress {
 		return echo{}, nil
 	}
@@ -50,5 +51,5 @@ func newTransport(address string, s wire.Settings) (transport, error) {
 	if s.Scheme, s.Host, err = dialAddress(address); err != nil {
 		return nil, err
 	}
-	return wire.New(s)
+	return wire.New(s, log)
 }

@@ -176,7 +176,7 @@ func (r *Registry) hold(p *pool, e manifest.Endpoint) (*member, error) {
 	m.keys.link = fmt.Sprintf("%s %+v", m.keys.endpoint, p.settings(e.URL))
 	var made bool
 	var err error
-	m.via, _, err = r.links.take(m.keys.link, func() (transport, error) { return newTransport(e.URL, p.settings(e.URL)) })
+	m.via, _, err = r.links.take(m.keys.link, func() (transport, error) { return newTransport(e.URL, p.settings(e.URL), r.log) })
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", e.URL, err)
 	}

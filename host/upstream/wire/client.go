@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"time"
@@ -42,9 +43,10 @@ type Settings struct {
 }
 
 // New returns a Client without connections; its user closes it. It fails if a
-// file of s.TLS cannot be read.
-func New(s Settings) (*Client, error) {
-	source, err := newTLSSource(s.TLS)
+// file of s.TLS cannot be read; log is told if that happens later, when one has
+// changed.
+func New(s Settings, log *slog.Logger) (*Client, error) {
+	source, err := newTLSSource(s.TLS, log)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -33,7 +34,7 @@ func newTestPool(t *testing.T, protocol string, limits manifest.Connections) (*p
 		}
 	}()
 	limits.ConnectTimeout = manifest.Duration(10 * time.Second)
-	c, err := New(Settings{Scheme: "http", Host: l.Addr().String(), Protocol: protocol, Limits: limits})
+	c, err := New(Settings{Scheme: "http", Host: l.Addr().String(), Protocol: protocol, Limits: limits}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ var errNoCertificate = errors.New("no certificate in file")
 // when they have changed and keeps the last good ones if that fails.
 type tlsSource struct {
 	conf     manifest.UpstreamTLS
+	log      *slog.Logger
 	sessions tls.ClientSessionCache
 
 	mu    sync.Mutex
@@ -35,8 +37,8 @@ type fileStamp struct {
 // sessionsKept bounds the session tickets that are kept for an endpoint.
 const sessionsKept = 32
 
-func newTLSSource(conf manifest.UpstreamTLS) (*tlsSource, error) {
-	s := &tlsSource{conf: conf, sessions: tls.NewLRUClientSessionCache(sessionsKept)}
+func newTLSSource(conf manifest.UpstreamTLS, log *slog.Logger) (*tlsSource, error) {
+	s := &tlsSource{conf: conf, log: log, sessions: tls.NewLRUClientSessionCache(sessionsKept)}
 	s.files = s.stamps()
 	return s, s.load()
 }
@@ -46,8 +48,10 @@ func (s *tlsSource) config(protocols []string) *tls.Config {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.stamps(); now != s.files {
-		if s.load() == nil {
-			s.files = now
+		s.files = now
+		if err := s.load(); err != nil {
+			s.log.Error("keep the last good certificates for an upstream", "err", err)
+		} else {
 			s.sessions = tls.NewLRUClientSessionCache(sessionsKept)
 		}
 	}
