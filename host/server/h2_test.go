@@ -77,14 +77,19 @@ func (c *h2Conn) next(stream uint32) http2.Frame {
 	}
 }
 
-// status reads the head of a response and returns its status.
+// status reads the head of a response and returns its status, or "reset" if the
+// stream was reset instead.
 func (c *h2Conn) status(stream uint32) string {
 	c.t.Helper()
-	head, ok := c.next(stream).(*http2.MetaHeadersFrame)
-	if !ok {
-		c.t.Fatalf("stream %d: got %T, want a head", stream, head)
+	switch frame := c.next(stream).(type) {
+	case *http2.MetaHeadersFrame:
+		return frame.PseudoValue("status")
+	case *http2.RSTStreamFrame:
+		return "reset"
+	default:
+		c.t.Fatalf("stream %d: got %v, want a head", stream, frame)
+		return ""
 	}
-	return head.PseudoValue("status")
 }
 
 // maxStreams reads the server's settings.

@@ -193,7 +193,11 @@ func TestLengthOfHTTP2IsOneNumber(t *testing.T) {
 		if err := c.WriteData(1, true, []byte("ok")); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.status(1); got != test.status {
+		got := c.status(1)
+		if got == "reset" { // by net/http, which found the body too long before the answer was out
+			got = "400"
+		}
+		if got != test.status {
 			t.Errorf("lengths %q: got status %s, want %s", test.lengths, got, test.status)
 		}
 	}
