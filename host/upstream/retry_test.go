@@ -1,10 +1,12 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -218,6 +220,28 @@ func TestBrokenClientBody(t *testing.T) {
 		}
 	}
 }
+
+// A client that the server gives up, because it was silent for too long, is still
+// there to be told, although its context has ended with its body.
+func TestSilentClientBody(t *testing.T) {
+	url, _ := breaking(t, 0)
+	set := build(t, registry(t), settings(url))
+	x := ask("POST", "/", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	x.SetContext(ctx)
+	x.Request.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
+		cancel()
+		return 0, &exchange.BodyError{Err: os.ErrDeadlineExceeded}
+	}))
+	x.Request.Length = exchange.UnknownLength
+	if f := set.Forward(x, "up"); f == nil || f.Cause != exchange.CauseClient || f.Status != 408 {
+		t.Errorf("got %v, want 408", f)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 type failing struct{ err error }
 

@@ -153,13 +153,17 @@ func (t *Try) hooks(multi bool) *httptrace.ClientTrace {
 
 // failed says whose fault it is that net/http could not carry the try.
 func (t *Try) failed(err error) *Error {
-	if t.Ctx.Err() != nil {
+	var unread error // why the client's body could not be read
+	if t.Replay != nil {
+		unread = t.Replay.clientError()
+	}
+	switch {
+	case t.Ctx.Err() != nil && !isSilence(unread): // giving up a silent client ends its context too
 		e := Ended(t.Ctx)
 		e.Sent = true
 		return e
-	}
-	if t.Replay != nil && t.Replay.clientError() != nil {
-		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: t.Replay.clientError()}
+	case unread != nil:
+		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: unread}
 	}
 	return broken(err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -72,13 +73,20 @@ func (e *Error) status() int {
 	case exchange.CauseNoRoute:
 		return 404
 	case exchange.CauseClient:
-		if errors.Is(e.Err, errClientGone) {
+		switch {
+		case errors.Is(e.Err, errClientGone):
 			return statusClientGone
+		case isSilence(e.Err):
+			return 408
 		}
 		return 400
 	}
 	return 502
 }
+
+// isSilence reports whether a body ended because its sender was silent for too
+// long (exchange.BodyError).
+func isSilence(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // Causes of a try's context that tell a deadline from the client's leave.
 var (
