@@ -31,11 +31,11 @@ var _ admin.Host = (*control)(nil)
 func (c *control) Swap(ctx context.Context, cause string, from engine.Source) (*engine.Change, error) {
 	from = c.complete(from)
 	c.attempt(from)
+	c.lookAnew() // before the files are read
 	change, err := c.Engine.Swap(ctx, cause, from)
 	if err == nil {
 		c.swapped(c.Manifest())
 	}
-	c.lookAnew()
 	return change, err
 }
 

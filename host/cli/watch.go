@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -32,14 +33,14 @@ type watcher struct {
 	poll    time.Duration
 	polling bool // never ask the system
 
-	seen   stamps
 	system *fsnotify.Watcher // nil: polling has to do
-	wake   chan struct{}     // holds one
+
+	mu   sync.Mutex
+	seen stamps
 }
 
 // begin takes the first look; changes after it are reported once run is called.
 func (w *watcher) begin() {
-	w.wake = make(chan struct{}, 1)
 	if !w.polling {
 		w.subscribe()
 	}
@@ -49,16 +50,22 @@ func (w *watcher) begin() {
 			w.poll = watchPoll
 		}
 	}
-	w.follow()
-	w.seen = stamp(w.paths())
+	w.look()
 }
 
-// look has the watcher take notice of new paths at once. It may be called from
-// any goroutine after begin.
+// look takes the first look at paths that are new, so that changes after it are
+// reported. It may be called from any goroutine.
 func (w *watcher) look() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
+	w.follow()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seen == nil {
+		w.seen = make(stamps)
+	}
+	for _, path := range w.paths() {
+		if _, known := w.seen[path]; !known {
+			w.seen[path] = stampOne(path)
+		}
 	}
 }
 
@@ -77,7 +84,6 @@ func (w *watcher) run(ctx context.Context) {
 			return
 		case <-events:
 		case <-tick.C:
-		case <-w.wake:
 		}
 		w.follow()
 		changed := w.settle(ctx, events, w.compare())
@@ -92,6 +98,8 @@ func (w *watcher) run(ctx context.Context) {
 
 // compare returns the paths that changed since the last look.
 func (w *watcher) compare() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	now := stamp(w.paths())
 	changed := now.changed(w.seen)
 	w.seen = now
