@@ -32,4 +32,7 @@ func TestForwardPassesRequestAndResponse(t *testing.T) {
 	if got := read(t, x); got != "made" {
 		t.Errorf("body: got %q", got)
 	}
+	if n, err := x.Response.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("after the end: got %d bytes, %v, want EOF again", n, err)
+	}
 }

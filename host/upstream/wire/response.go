@@ -10,24 +10,27 @@ import (
 // responseBody gives its connection back when the body was read to its end, and
 // closes it if it was not.
 type responseBody struct {
-	resp  *http.Response
-	conn  *conn
-	x     *exchange.Exchange
-	ended bool
+	resp *http.Response
+	conn *conn
+	x    *exchange.Exchange
+	err  error // how it ended; nil before
 }
 
 // Read follows io.Reader. With io.EOF the exchange's trailers are complete.
 func (b *responseBody) Read(p []byte) (int, error) {
-	n, err := b.resp.Body.Read(p)
-	if err == nil || b.ended {
-		return n, err
+	if b.err != nil {
+		return 0, b.err // whoever kept what was read reads on to the end again
 	}
-	b.ended = true
+	n, err := b.resp.Body.Read(p)
+	if err == nil {
+		return n, nil
+	}
 	if err == io.EOF {
 		if bad := trailerFromHTTP(&b.x.Response.Trailer, b.resp.Trailer); bad != nil {
 			err = bad
 		}
 	}
+	b.err = err
 	b.resp.Body.Close()
 	b.conn.finish(err == io.EOF)
 	return n, err
@@ -35,10 +38,10 @@ func (b *responseBody) Read(p []byte) (int, error) {
 
 // Close follows io.Closer.
 func (b *responseBody) Close() error {
-	if b.ended {
+	if b.err != nil {
 		return nil
 	}
-	b.ended = true
+	b.err = http.ErrBodyReadAfterClose
 	err := b.resp.Body.Close()
 	b.conn.finish(false)
 	return err
