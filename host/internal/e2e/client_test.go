@@ -211,6 +211,15 @@ func (c *raw) status() int {
 	return resp.StatusCode
 }
 
+// wantEnd fails unless the host ends the connection, whatever it says before.
+func (c *raw) wantEnd() {
+	c.t.Helper()
+	var timeout net.Error
+	if _, err := io.Copy(io.Discard, c.r); errors.As(err, &timeout) && timeout.Timeout() {
+		c.t.Error("the connection stays open")
+	}
+}
+
 // wantClosed fails unless the host ends the connection without a further byte.
 func (c *raw) wantClosed() {
 	c.t.Helper()

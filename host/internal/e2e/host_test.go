@@ -18,14 +18,16 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cli"
+	"github.com/ergoproxy/ergo/host/engine"
 )
 
 // host is the ergo command, running in this process.
 type host struct {
 	manifest string            // path
 	addrs    map[string]string // by listener's name
-	log      *buffer
-	admin    *http.Client // for URLs that begin with http://admin/
+	log      *buffer           // of the host itself
+	access   *buffer           // of exchanges
+	admin    *http.Client      // for URLs that begin with http://admin/
 	stop     context.CancelFunc
 	status   <-chan int // of the process, once it has ended
 }
@@ -57,7 +59,7 @@ func start(t testing.TB, manifest string) *host {
 func launch(t testing.TB, manifest string) *host {
 	t.Helper()
 	folder := t.TempDir()
-	h := &host{manifest: filepath.Join(folder, "proxy.toml"), addrs: map[string]string{}, log: new(buffer)}
+	h := &host{manifest: filepath.Join(folder, "proxy.toml"), addrs: map[string]string{}, log: new(buffer), access: new(buffer)}
 	socket := socketPath(t)
 	data := filepath.Join(folder, "data")
 	modules.lend(t, filepath.Join(data, "cache"))
@@ -72,7 +74,7 @@ func launch(t testing.TB, manifest string) *host {
 	status := make(chan int, 1)
 	h.stop, h.status = cancel, status
 	go func() {
-		status <- cli.Execute(ctx, []string{"run", "-c", h.manifest}, cli.Streams{Out: io.Discard, Err: h.log})
+		status <- cli.Execute(ctx, []string{"run", "-c", h.manifest}, cli.Streams{Out: h.access, Err: h.log})
 		close(status)
 	}()
 	h.await(t)
@@ -135,6 +137,43 @@ func (h *host) get(t testing.TB, path string, v any) string {
 	}
 	return string(text)
 }
+
+// inFlight is how many exchanges the running generation carries.
+func (h *host) inFlight(t testing.TB) int64 {
+	t.Helper()
+	var status engine.Status
+	h.get(t, "/v1/status", &status)
+	return status.Generation.InFlight
+}
+
+// policy is the status of the only policy in a stage of the service tier.
+func (h *host) policy(t testing.TB, stage string) engine.PolicyStatus {
+	t.Helper()
+	var status engine.Status
+	h.get(t, "/v1/status", &status)
+	for _, tier := range status.Tiers {
+		for _, s := range tier.Stages {
+			if tier.Name == "service" && s.Name == stage {
+				return s.Policies[0]
+			}
+		}
+	}
+	t.Fatalf("there is no stage %s", stage)
+	return engine.PolicyStatus{}
+}
+
+// linesWith are the lines of a text with all parts in them.
+func linesWith(text string, parts ...string) string {
+	var found strings.Builder
+	for line := range strings.Lines(text) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			found.WriteString(line)
+		}
+	}
+	return found.String()
+}
+
+func hasLine(text string, parts ...string) bool { return linesWith(text, parts...) != "" }
 
 // buffer is a log that may be read while it is written.
 type buffer struct {
