@@ -54,7 +54,7 @@ func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyStat
 		Tier: tier, Stage: stage, Policy: p.Name, Version: p.Version,
 		Instances: stats.Instances, Busy: stats.Busy, MemoryBytes: stats.MemoryBytes,
 		Created: stats.Created, Discarded: stats.Discarded,
-		Waits: stats.Waits, Overloads: stats.Overloads,
+		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost,
 		Quarantined: p.Health.Quarantined,
 	}
 }

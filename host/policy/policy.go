@@ -110,6 +110,7 @@ type Stats struct {
 	Discarded   uint64 `json:"discarded"`    // thrown away after a trap, a deadline or for their size
 	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
 	Overloads   uint64 `json:"overloads"`    // acquisitions that waited in vain
+	LinesLost   uint64 `json:"lines_lost"`   // log lines beyond the policy's limit
 }
 
 // Loader makes policies of one kind.

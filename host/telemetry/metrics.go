@@ -124,7 +124,7 @@ func (m *Metrics) Upstream(name string) *RED {
 	return m.upstreams.open(name)
 }
 
-// DroppedLines counts log lines lost; source is "access", "host" or "policy".
+// DroppedLines counts log lines lost; source is "access" or "host".
 func (m *Metrics) DroppedLines(source string) *Counter {
 	if m == nil {
 		return nil

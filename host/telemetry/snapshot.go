@@ -35,6 +35,7 @@ type PolicyState struct {
 	MemoryBytes        int64
 	Created, Discarded uint64
 	Waits, Overloads   uint64
+	LinesLost          uint64
 	Quarantined        bool
 }
 
@@ -84,6 +85,7 @@ var (
 	descCreated     = desc("policy_instances_created_total", "Instances started.", policyLabels...)
 	descDiscarded   = desc("policy_instances_discarded_total", "Instances thrown away after a failure.", policyLabels...)
 	descWaits       = desc("policy_instance_waits_total", "Exchanges that had to wait for an instance.", policyLabels...)
+	descLinesLost   = desc("policy_log_lines_dropped_total", "Log lines of a policy beyond its limit.", policyLabels...)
 	descOverloads   = desc("policy_instance_overloads_total", "Exchanges that waited for an instance in vain.", policyLabels...)
 	descQuarantined = desc("policy_quarantined", "1 while the policy is not called because it kept failing.", policyLabels...)
 
@@ -158,6 +160,7 @@ func (e emitter) policy(p *PolicyState) {
 	e.counter(descDiscarded, p.Discarded, labels...)
 	e.counter(descWaits, p.Waits, labels...)
 	e.counter(descOverloads, p.Overloads, labels...)
+	e.counter(descLinesLost, p.LinesLost, labels...)
 	e.gauge(descQuarantined, truth(p.Quarantined), labels...)
 }
 
@@ -190,6 +193,7 @@ func sumPolicies(states []PolicyState) []*PolicyState {
 		sum.Discarded += p.Discarded
 		sum.Waits += p.Waits
 		sum.Overloads += p.Overloads
+		sum.LinesLost += p.LinesLost
 		sum.Quarantined = sum.Quarantined || p.Quarantined
 	}
 	return sums

@@ -220,6 +220,9 @@ func TestLogFlood(t *testing.T) {
 	if !strings.Contains(log.String(), "dropped=1 ") {
 		t.Errorf("the end does not tell what was dropped:\n%s", log.String())
 	}
+	if got := config.Log.Lost(); got != 996 {
+		t.Errorf("%d lines lost in all, want 996", got)
+	}
 }
 
 func TestLongLinesAreCut(t *testing.T) {

@@ -23,6 +23,7 @@ type Log struct {
 	second  int64
 	lines   int    // in this second
 	dropped int    // since it was last told
+	lost    uint64 // ever
 	reason  string // the last line at level error
 }
 
@@ -66,6 +67,13 @@ func (l *Log) Reason() string {
 	return l.reason
 }
 
+// Lost returns how many lines were dropped since the log was made.
+func (l *Log) Lost() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
 func (l *Log) admit() bool {
 	now := l.now().Unix()
 	l.mu.Lock()
@@ -79,6 +87,7 @@ func (l *Log) admit() bool {
 		l.lines++
 	} else {
 		l.dropped++
+		l.lost++
 	}
 	l.mu.Unlock()
 	l.tell(told)

@@ -15,14 +15,17 @@ import (
 )
 
 // admin talks to the host's admin API.
-type admin struct{ http.Client }
+type admin struct {
+	http.Client
+	memory  string // the metric that memory is measured by
+	collect func() // called before measuring; nil: nothing
+}
 
-func newAdmin(socket string) *admin {
-	return &admin{http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}}}
+func newAdmin(socket string, p *plan) *admin {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	return &admin{Client: http.Client{Transport: &http.Transport{DialContext: dial}}, memory: p.memory, collect: p.collect}
 }
 
 // waitReady waits until the host carries exchanges.
@@ -62,11 +65,14 @@ func (a *admin) swap(ctx context.Context, manifest string) error {
 
 // gauges are what must come back to where it was.
 type gauges struct {
-	goroutines  float64
-	residentMiB float64
+	goroutines float64
+	memoryMiB  float64
 }
 
 func (a *admin) gauges() (g gauges, draining float64, err error) {
+	if a.collect != nil {
+		a.collect()
+	}
 	resp, err := a.Get("http://admin/metrics")
 	if err != nil {
 		return g, 0, err
@@ -85,7 +91,7 @@ func (a *admin) gauges() (g gauges, draining float64, err error) {
 		return 0
 	}
 	g.goroutines = value("go_goroutines")
-	g.residentMiB = value("process_resident_memory_bytes") / (1 << 20)
+	g.memoryMiB = value(a.memory) / (1 << 20)
 	draining = value("ergo_generations_draining")
 	return g, draining, err
 }
@@ -117,7 +123,7 @@ func (a *admin) settleTo(ctx context.Context, before gauges) (gauges, error) {
 		g, draining, err := a.gauges()
 		last = g
 		return draining == 0 && g.goroutines <= before.goroutines+spareGoroutines &&
-			g.residentMiB <= before.residentMiB+spareMiB, err
+			g.memoryMiB <= before.memoryMiB+spareMiB, err
 	})
 	if err != nil {
 		return last, fmt.Errorf("%w: before %+v, now %+v", err, before, last)

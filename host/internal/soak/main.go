@@ -26,7 +26,9 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	report, err := soakBinary(ctx, *binary, plan{policies: *policies, swaps: *swaps, progress: os.Stderr})
+	report, err := soakBinary(ctx, *binary, plan{
+		policies: *policies, swaps: *swaps, progress: os.Stderr, memory: "process_resident_memory_bytes",
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)

@@ -18,6 +18,8 @@ type plan struct {
 	policies string // folder of the shipped policies
 	swaps    int
 	progress io.Writer // nil: none
+	memory   string    // the host's metric that memory is measured by
+	collect  func()    // called before it is; nil: nothing
 }
 
 // report is what a soak that went well has seen.
@@ -36,8 +38,8 @@ func (r *report) String() string {
 	for _, k := range traffic {
 		fmt.Fprintf(&b, "  %-12s %8d\n", k.name, r.exchanges[k.name])
 	}
-	fmt.Fprintf(&b, "  goroutines   %8.0f -> %.0f\n  resident MiB %8.1f -> %.1f",
-		r.before.goroutines, r.after.goroutines, r.before.residentMiB, r.after.residentMiB)
+	fmt.Fprintf(&b, "  goroutines   %8.0f -> %.0f\n  memory MiB   %8.1f -> %.1f",
+		r.before.goroutines, r.after.goroutines, r.before.memoryMiB, r.after.memoryMiB)
 	return b.String()
 }
 
@@ -71,7 +73,7 @@ func (p plan) run(ctx context.Context, folder string, host start) (*report, erro
 
 // soak keeps traffic going while it swaps.
 func (p plan) soak(ctx context.Context, v *variants) (*report, error) {
-	admin := newAdmin(v.socket)
+	admin := newAdmin(v.socket, &p)
 	if err := admin.waitReady(ctx); err != nil {
 		return nil, err
 	}

@@ -122,6 +122,7 @@ func (p *Policy) Stats() policy.Stats {
 		Discarded:   s.Discarded,
 		Waits:       s.Waits,
 		Overloads:   s.Overloads,
+		LinesLost:   p.log.Lost(),
 	}
 }
 
