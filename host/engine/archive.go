@@ -51,20 +51,42 @@ func (a *archive) ids() ([]uint64, error) {
 	return ids, nil
 }
 
-// save writes a generation whole or not at all and removes all but the newest keep.
-func (a *archive) save(entry archived, keep int) error {
+// save writes a generation whole or not at all.
+func (a *archive) save(entry archived) error {
 	text, err := json.Marshal(entry)
+	if err == nil {
+		err = writeFile(a.file(entry.ID), text)
+	}
 	if err != nil {
 		return fmt.Errorf("archive generation %d: %w", entry.ID, err)
 	}
-	if err := writeFile(a.file(entry.ID), text); err != nil {
-		return fmt.Errorf("archive generation %d: %w", entry.ID, err)
-	}
+	return nil
+}
+
+// keepNewest removes all but that many of the newest generations.
+func (a *archive) keepNewest(keep int) error {
 	ids, err := a.ids()
 	if err != nil {
 		return err
 	}
-	for _, id := range ids[:max(0, len(ids)-keep)] {
+	return a.remove(ids[:max(0, len(ids)-keep)])
+}
+
+// removeAfter removes the generations that are newer than id.
+func (a *archive) removeAfter(id uint64) error {
+	ids, err := a.ids()
+	if err != nil {
+		return err
+	}
+	older, found := slices.BinarySearch(ids, id)
+	if found {
+		older++
+	}
+	return a.remove(ids[older:])
+}
+
+func (a *archive) remove(ids []uint64) error {
+	for _, id := range ids {
 		if err := os.Remove(a.file(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove archived generation %d: %w", id, err)
 		}

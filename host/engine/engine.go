@@ -3,7 +3,7 @@
 // one before and rolls back.
 //
 // serve.go is the life of an exchange, build.go how a generation comes to be,
-// swap.go how one takes over.
+// swap.go how one takes over, drain.go how one ends.
 package engine
 
 import (
@@ -32,19 +32,6 @@ const (
 	Service Mode = "service"
 )
 
-// Listeners are where exchanges come from; the server implements it.
-type Listeners interface {
-	// Prepare binds and loads what is new and touches nothing that runs.
-	Prepare([]manifest.Listener) (ListenerChange, error)
-}
-
-// ListenerChange is a prepared change of listeners: exactly one of its methods
-// is called, once.
-type ListenerChange interface {
-	Commit()
-	Abort()
-}
-
 // Options are the parts an engine is put together from. All but Listeners and
 // Telemetry are required.
 type Options struct {
@@ -62,27 +49,49 @@ type Options struct {
 type Engine struct {
 	opts    Options
 	current atomic.Pointer[generation]
+	closed  atomic.Bool
 
-	swapping sync.Mutex // held through a whole swap or rollback; guards disk and lastID
-	disk     *disk      // nil before the first swap
-	lastID   uint64     // of the newest generation
-	slots    slots
-	history  history
+	turn    chan struct{} // full through a whole swap, rollback or check; guards disk and lastID
+	disk    *disk         // nil before the first swap
+	lastID  uint64        // of the newest generation
+	slots   slots
+	history history
 
 	mu       sync.Mutex
 	stack    []*generation // those a rollback can reach, the running one last
+	archived []uint64      // ids of those that are on disk, ascending
 	draining map[*generation]struct{}
 	retirers sync.WaitGroup
 }
 
+// ErrClosed says that the engine was closed.
+var ErrClosed = errors.New("the engine is closed")
+
 // New returns an engine without a generation: Swap gives it the first one
 // before Serve is called.
 func New(opts Options) *Engine {
-	return &Engine{opts: opts, draining: map[*generation]struct{}{}}
+	return &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}
 }
 
+// takeTurn waits until nobody swaps, rolls back or checks any more. Unless it
+// returns an error, giveTurn follows.
+func (e *Engine) takeTurn(ctx context.Context) error {
+	select {
+	case e.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another swap to end: %w", context.Cause(ctx))
+	}
+	if e.closed.Load() {
+		e.giveTurn()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (e *Engine) giveTurn() { <-e.turn }
+
 // Ready reports whether there is a generation to carry exchanges.
-func (e *Engine) Ready() bool { return e.current.Load() != nil }
+func (e *Engine) Ready() bool { return e.current.Load() != nil && !e.closed.Load() }
 
 // Manifest returns the running generation's manifest, nil before the first swap.
 func (e *Engine) Manifest() *manifest.Manifest {
@@ -104,33 +113,48 @@ func (e *Engine) pin() *generation {
 	}
 }
 
+// abortGrace is how long exchanges may take to end once they were told to.
+const abortGrace = 2 * time.Second
+
 // Close ends all generations once their exchanges have ended; at ctx's end it
-// ends the exchanges. No exchange may begin any more.
+// ends the exchanges. No exchange may begin any more. What is still in use after
+// that stays as it is, and the error says so. Closing again does nothing.
 func (e *Engine) Close(ctx context.Context) error {
-	e.swapping.Lock()
-	defer e.swapping.Unlock()
+	if err := e.takeTurn(ctx); errors.Is(err, ErrClosed) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("close engine: %w", err)
+	}
+	defer e.giveTurn()
+	e.closed.Store(true)
 	e.mu.Lock()
 	remaining := e.stack
 	e.stack = nil
 	e.mu.Unlock()
-	deadline := time.Duration(0)
-	if until, ok := ctx.Deadline(); ok {
-		deadline = max(time.Until(until), time.Millisecond)
-	}
 	for _, g := range remaining {
-		e.retire(g, deadline)
+		e.retire(g)
 	}
+	return errors.Join(e.awaitRetirers(ctx), e.closeDisk())
+}
+
+// awaitRetirers waits until all generations are closed.
+func (e *Engine) awaitRetirers(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() { e.retirers.Wait(); close(done) }()
-	var late error
 	select {
 	case <-done:
+		return nil
 	case <-ctx.Done():
-		e.abortDraining()
-		<-done
-		late = fmt.Errorf("close engine: %w", ctx.Err())
 	}
-	return errors.Join(late, e.closeDisk())
+	e.abortDraining()
+	grace := time.NewTimer(abortGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return fmt.Errorf("close engine: exchanges were ended: %w", context.Cause(ctx))
+	case <-grace.C:
+		return fmt.Errorf("close engine: exchanges do not end: %w", context.Cause(ctx))
+	}
 }
 
 // abortDraining ends the exchanges of all generations that are on their way out.

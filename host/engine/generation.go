@@ -39,8 +39,11 @@ type generation struct {
 	retired  atomic.Bool
 	empty    chan struct{} // told when a retired generation may be empty
 
+	expiry *time.Timer // ends what is left of a generation that no longer runs; guarded by Engine.mu
+
 	mu    sync.Mutex
-	rides ride // ring of the exchanges that a drain deadline ends
+	rides ride  // ring of the exchanges that a drain deadline ends
+	ended error // why exchanges are ended; nil: they are not
 }
 
 func newGeneration() *generation {
@@ -49,8 +52,12 @@ func newGeneration() *generation {
 	return g
 }
 
-// HasUpstream reports whether a route may name it.
-func (g *generation) HasUpstream(name string) bool { return g.upstreams.HasUpstream(name) }
+// HasUpstream reports whether a route may name it. It is the same in every host
+// of the manifest, whichever of them sends to it.
+func (g *generation) HasUpstream(name string) bool {
+	_, known := g.manifest.Upstreams[name]
+	return known
+}
 
 // unpin counts an exchange out.
 func (g *generation) unpin() {
@@ -65,9 +72,12 @@ func (g *generation) unpin() {
 // board adds a ride to those that abort ends.
 func (g *generation) board(r *ride) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	r.prev, r.next = g.rides.prev, &g.rides
 	r.prev.next, r.next.prev = r, r
-	g.mu.Unlock()
+	if g.ended != nil {
+		r.cancel(g.ended) // it got in at the last moment
+	}
 }
 
 // alight takes a ride off again.
@@ -82,40 +92,30 @@ func (g *generation) alight(r *ride) {
 func (g *generation) abort(cause error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.ended = cause
 	for r := g.rides.next; r != &g.rides; r = r.next {
 		r.cancel(cause)
 	}
 }
 
-// drain waits until no exchange is in flight; after the deadline (0: none) it
-// ends those that are left and waits for them. The generation must be retired
-// and no longer the running one.
-func (g *generation) drain(deadline time.Duration) {
-	var late <-chan time.Time
-	if deadline > 0 {
-		timer := time.NewTimer(deadline)
-		defer timer.Stop()
-		late = timer.C
-	}
-	for g.inFlight.Load() > 0 {
-		select {
-		case <-g.empty:
-		case <-late:
-			g.abort(errDrained)
-			late = nil
-		}
-	}
+// revive takes the end of exchanges back, for a generation that runs again.
+func (g *generation) revive() {
+	g.mu.Lock()
+	g.ended = nil
+	g.mu.Unlock()
 }
 
 // close lets go of everything the generation holds. No exchange is in flight.
-func (g *generation) close(ctx context.Context, s *slots) {
+func (g *generation) close(ctx context.Context, s *slots) error {
 	for _, t := range g.tiers {
 		t.Close()
 	}
 	if g.upstreams != nil {
 		g.upstreams.Close()
 	}
+	var errs []error
 	for _, slot := range g.slots {
-		s.release(ctx, slot)
+		errs = append(errs, s.release(ctx, slot))
 	}
+	return errors.Join(errs...)
 }

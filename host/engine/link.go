@@ -62,7 +62,7 @@ func toService(g *generation, x *exchange.Exchange) *exchange.Failure {
 	x.Route = chosen
 	x.Request.Header.Del(linkField)
 	if f != nil {
-		return tierDown(g.explain(x, f), g.manifest.Split.RetryAfter.D())
+		return tierDown(explain(x, f), g.manifest.Split.RetryAfter.D())
 	}
 	return readLinkReply(x)
 }

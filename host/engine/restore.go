@@ -18,35 +18,56 @@ type disk struct {
 	lock    *os.File
 }
 
-// openDisk opens the store and the archive of the data directory, once: a
-// manifest that names another one takes effect at the next start.
+// openDisk opens what is under the data directory, once: a manifest that names
+// another one takes effect at the next start.
 func (e *Engine) openDisk(data string) (*disk, error) {
 	if e.disk != nil {
 		return e.disk, nil
 	}
-	folder := filepath.Join(data, string(e.opts.Mode))
-	a, err := openArchive(filepath.Join(folder, "generations"))
-	if err != nil {
-		return nil, err
-	}
-	store, err := policy.OpenStore(filepath.Join(folder, "store"))
-	if err != nil {
-		return nil, err
-	}
-	ids, err := a.ids()
-	if err != nil {
-		return nil, err
+	folder := e.folder(data)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("open data directory: %w", err)
 	}
 	lock, err := lockFolder(filepath.Join(folder, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("open data directory: %w", err)
 	}
-	if len(ids) > 0 {
-		e.lastID = ids[len(ids)-1]
+	if err := e.fillDisk(folder, lock); err != nil {
+		return nil, errors.Join(err, lock.Close(), e.history.close())
 	}
-	e.disk = &disk{archive: a, store: store, lock: lock}
 	return e.disk, nil
 }
+
+// folder is where an engine of its mode keeps things under a data directory.
+func (e *Engine) folder(data string) string { return filepath.Join(data, string(e.opts.Mode)) }
+
+// fillDisk opens the parts of a folder that is locked.
+func (e *Engine) fillDisk(folder string, lock *os.File) error {
+	a, err := openArchive(archiveIn(folder))
+	if err != nil {
+		return err
+	}
+	store, err := policy.OpenStore(storeIn(folder))
+	if err != nil {
+		return err
+	}
+	ids, err := a.ids()
+	if err != nil {
+		return err
+	}
+	if err := e.history.open(filepath.Join(folder, "history.jsonl")); err != nil {
+		return err
+	}
+	e.lastID = e.history.lastID()
+	if len(ids) > 0 {
+		e.lastID = max(e.lastID, ids[len(ids)-1])
+	}
+	e.disk = &disk{archive: a, store: store, lock: lock}
+	return nil
+}
+
+func archiveIn(folder string) string { return filepath.Join(folder, "generations") }
+func storeIn(folder string) string   { return filepath.Join(folder, "store") }
 
 // closeDisk lets another process have the data directory.
 func (e *Engine) closeDisk() error {
@@ -55,7 +76,7 @@ func (e *Engine) closeDisk() error {
 	}
 	lock := e.disk.lock
 	e.disk = nil
-	return lock.Close()
+	return errors.Join(e.history.close(), lock.Close())
 }
 
 // keepOnDisk gives b's generation its id and keeps all that it takes to build it
@@ -73,15 +94,45 @@ func (e *Engine) keepOnDisk(b *build) error {
 		}
 		entry.Artifacts[name] = digest
 	}
-	if err := d.archive.save(entry, b.m.Host.KeepGenerations+1); err != nil {
+	if err := d.archive.save(entry); err != nil {
 		return err
-	}
-	if err := d.clean(); err != nil {
-		e.opts.Log.Warn("old artifacts stay in the store", "err", err)
 	}
 	e.lastID++
 	b.g.id = e.lastID
+	e.tidy(b.m.Host.KeepGenerations + 1)
 	return nil
+}
+
+// tidy removes from disk all but the newest generations and what they are made
+// of. What cannot be removed is in nobody's way.
+func (e *Engine) tidy(keep int) {
+	err := e.disk.archive.keepNewest(keep)
+	if err == nil {
+		err = e.disk.clean()
+	}
+	if err != nil {
+		e.opts.Log.Warn("old generations stay on disk", "err", err)
+	}
+	e.noteArchived()
+}
+
+// forgetAfter removes from disk the generations that a rollback left behind.
+func (e *Engine) forgetAfter(id uint64) {
+	if err := e.disk.archive.removeAfter(id); err != nil {
+		e.opts.Log.Warn("generations that were rolled back stay on disk", "err", err)
+	}
+	e.noteArchived()
+}
+
+// noteArchived notes what is on disk for who asks meanwhile.
+func (e *Engine) noteArchived() {
+	ids, err := e.disk.archive.ids()
+	if err != nil {
+		e.opts.Log.Warn("archived generations cannot be told", "err", err)
+	}
+	e.mu.Lock()
+	e.archived = ids
+	e.mu.Unlock()
 }
 
 // clean removes what no archived generation is made of.

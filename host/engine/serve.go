@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/tier"
 )
@@ -24,21 +26,27 @@ type ride struct {
 var rides = sync.Pool{New: func() any { return new(ride) }}
 
 // Serve carries an exchange from its request's head to its response's last
-// byte, through one generation.
+// byte, through one generation. If a policy or the sink panics, everything is
+// given back before the panic goes on to the caller.
 func (e *Engine) Serve(x *exchange.Exchange) {
-	x.Received = x.Request.Line()
-	span := e.opts.Telemetry.StartServer(x)
 	r := e.begin(x)
-	defer func() { r.end(); e.opts.Telemetry.EndServer(x, span) }()
+	var span trace.Span
+	defer func() { e.opts.Telemetry.EndServer(x, span) }()
+	defer r.end()
 
-	if f := r.request(); f != nil {
+	f := r.g.receive(x)
+	span = e.opts.Telemetry.StartServer(x) // it tells who asked
+	if f == nil {
+		f = r.request()
+	}
+	if f != nil {
 		x.Fail(f)
 	}
 	r.response()
 	if x.Response.Tunnel != nil {
 		r.leave() // bytes in a tunnel are no generation's: a swap must not end it
 	}
-	brokeOff(x, x.Sink.Send(x))
+	r.brokeOff(x.Sink.Send(x))
 }
 
 // begin pins a generation for the exchange.
@@ -57,9 +65,6 @@ func (e *Engine) begin(x *exchange.Exchange) *ride {
 // request passes the request through the tiers and on to the upstream, until
 // there is a response or a failure.
 func (r *ride) request() *exchange.Failure {
-	if f := r.g.receive(r.x); f != nil {
-		return f
-	}
 	for i, t := range r.g.tiers {
 		if f := t.Enter(r.x); f != nil {
 			return f
@@ -83,29 +88,40 @@ func (r *ride) response() {
 
 // leave gives back everything the exchange holds of its generation.
 func (r *ride) leave() {
-	if r.g == nil {
+	g := r.g
+	if g == nil {
 		return
 	}
-	for i := r.entered - 1; i >= 0; i-- {
-		r.g.tiers[i].Done(&r.walks[i], r.x)
-		r.g.tiers[i].Leave(r.x)
-	}
-	r.entered = 0
-	r.g.alight(r)
-	r.g.unpin()
 	r.g = nil
+	defer g.unpin()
+	defer g.alight(r)
+	r.leaveTiers(g)
 }
 
-// end leaves and ends the ride itself.
+// leaveTiers leaves the tiers that were entered, last to first; each one also if
+// a policy of the one before panics.
+func (r *ride) leaveTiers(g *generation) {
+	if r.entered == 0 {
+		return
+	}
+	r.entered--
+	i := r.entered
+	defer r.leaveTiers(g)
+	defer g.tiers[i].Leave(r.x)
+	g.tiers[i].Done(&r.walks[i], r.x)
+}
+
+// end leaves and ends the ride itself. After a panic it is not used again.
 func (r *ride) end() {
+	defer r.cancel(nil)
 	r.leave()
-	r.cancel(nil)
 	r.x, r.cancel = nil, nil
 	rides.Put(r)
 }
 
 // receive makes the request what policies may rely on.
 func (g *generation) receive(x *exchange.Exchange) *exchange.Failure {
+	x.Received = x.Request.Line()
 	if g.linked {
 		if err := readLink(x); err != nil {
 			return &exchange.Failure{Cause: exchange.CauseClient, Status: 400, Err: err}
@@ -141,11 +157,12 @@ func toUpstream(g *generation, x *exchange.Exchange) *exchange.Failure {
 		g.forwarding.Returned(x)
 		return nil
 	}
-	return g.explain(x, f)
+	return explain(x, f)
 }
 
 // brokeOff notes why a response did not reach the client whole, for the log.
-func brokeOff(x *exchange.Exchange, err error) {
+func (r *ride) brokeOff(err error) {
+	x := r.x
 	if err == nil || x.Failure != nil {
 		return
 	}
@@ -154,11 +171,11 @@ func brokeOff(x *exchange.Exchange, err error) {
 	if errors.As(err, &sent) && sent.Upstream {
 		f.Cause = exchange.CauseReset
 	}
-	x.Failure = f
+	x.Failure = explain(x, f)
 }
 
 // explain gives a failure its true cause when the exchange was ended from here.
-func (g *generation) explain(x *exchange.Exchange, f *exchange.Failure) *exchange.Failure {
+func explain(x *exchange.Exchange, f *exchange.Failure) *exchange.Failure {
 	cause := context.Cause(x.Context())
 	if errors.Is(cause, errDrained) || errors.Is(cause, errShutdown) {
 		return &exchange.Failure{Cause: exchange.CauseTimeout, Status: 503, RetryAfter: time.Second, Err: cause}

@@ -56,7 +56,7 @@ func (s *slots) put(key string, made *tier.Slot) (kept *slot, surplus bool) {
 }
 
 // release drops one reference and closes the policy with the last one.
-func (s *slots) release(ctx context.Context, kept *slot) {
+func (s *slots) release(ctx context.Context, kept *slot) error {
 	s.mu.Lock()
 	kept.refs--
 	last := kept.refs == 0
@@ -64,9 +64,10 @@ func (s *slots) release(ctx context.Context, kept *slot) {
 		delete(s.byKey, kept.key)
 	}
 	s.mu.Unlock()
-	if last {
-		kept.Close(ctx)
+	if !last {
+		return nil
 	}
+	return kept.Close(ctx)
 }
 
 // slotKey names everything that a policy is made from: two uses with one key

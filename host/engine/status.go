@@ -115,21 +115,6 @@ func (g *generation) tierStatus(t *tier.Tier) TierStatus {
 	return status
 }
 
-// History returns what was tried with the running generation, oldest first.
-func (e *Engine) History() []Record {
-	records := e.history.list()
-	running := e.current.Load()
-	reachable := map[uint64]bool{}
-	for _, g := range e.reachable() {
-		reachable[g.id] = true
-	}
-	for i := range records {
-		records[i].Reachable = !records[i].Refused && reachable[records[i].To]
-		records[i].Running = running != nil && !records[i].Refused && records[i].To == running.id
-	}
-	return records
-}
-
 // partList returns the uses that were built, in the order of the request.
 func (b *build) partList() []Part {
 	var parts []Part

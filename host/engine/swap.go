@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/manifest"
@@ -33,11 +34,14 @@ type Change struct {
 var ErrNoGeneration = errors.New("no such generation to roll back to")
 
 // Swap builds a generation from the manifest and makes it the running one. The
-// error, usually manifest.Problems, says all that is wrong; then nothing has
-// changed. Exchanges in flight end in the generation they began in.
+// error, usually manifest.Problems, says all that is wrong; then, and if ctx ends
+// before the generation is built, nothing has changed. Exchanges in flight end in
+// the generation they began in.
 func (e *Engine) Swap(ctx context.Context, cause string, from Source) (*Change, error) {
-	e.swapping.Lock()
-	defer e.swapping.Unlock()
+	if err := e.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer e.giveTurn()
 	started := time.Now()
 	change, err := e.swap(ctx, from)
 	e.remember(cause, started, change, err)
@@ -45,38 +49,58 @@ func (e *Engine) Swap(ctx context.Context, cause string, from Source) (*Change, 
 }
 
 func (e *Engine) swap(ctx context.Context, from Source) (*Change, error) {
-	if from.Data == nil {
-		data, err := os.ReadFile(from.Path)
-		if err != nil {
-			return nil, fmt.Errorf("read manifest: %w", err)
-		}
-		from.Data = data
-	}
-	b, err := e.build(ctx, from, sources{})
+	b, err := e.read(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	before := e.current.Load()
-	if before != nil && before.digest == b.g.digest {
-		b.abandon(ctx)
-		return &Change{From: before.id, To: before.id, Digest: before.digest, Kept: b.kept, Warnings: b.warnings}, nil
+	if b.isSame(before) {
+		b.abandon()
+		return &Change{
+			From: before.id, To: before.id, Digest: before.digest, Changes: []string{}, Kept: b.kept, Warnings: b.warnings,
+		}, nil
 	}
 	if err := e.keepOnDisk(b); err != nil {
-		b.abandon(ctx)
+		b.abandon()
 		return nil, err
 	}
 	return e.activate(b, append(e.reachable(), b.g)), nil
 }
 
+// read builds a generation from a manifest that may have to be read first.
+func (e *Engine) read(ctx context.Context, from Source) (*build, error) {
+	if from.Data == nil {
+		data, err := manifest.ReadFile(from.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read manifest: %w", err)
+		}
+		from.Data = data
+	}
+	return e.build(ctx, from, sources{})
+}
+
+// isSame reports whether b is what runs already. The same text in another folder
+// is another manifest: its relative paths lead elsewhere.
+func (b *build) isSame(running *generation) bool {
+	folder := func(m *manifest.Manifest) string { return filepath.Dir(m.Source().File()) }
+	return running != nil && running.digest == b.g.digest && folder(running.manifest) == folder(b.m)
+}
+
 // Rollback makes the generation steps before the running one the running one
 // again. A generation that is still whole in memory takes over at once; one from
-// before a restart is built from the archive. Those in between are closed.
+// before a restart is built from the archive. Those in between are closed and
+// forgotten, so that no later rollback comes upon them.
 func (e *Engine) Rollback(ctx context.Context, steps int) (*Change, error) {
-	e.swapping.Lock()
-	defer e.swapping.Unlock()
+	if err := e.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer e.giveTurn()
 	started := time.Now()
 	change, err := e.rollback(ctx, steps)
 	e.remember("rollback", started, change, err)
+	if err == nil {
+		e.forgetAfter(change.To)
+	}
 	return change, err
 }
 
@@ -103,19 +127,16 @@ func (e *Engine) rollback(ctx context.Context, steps int) (*Change, error) {
 // Check builds a generation as Swap does and throws it away. The same problems
 // come back; nothing changes, also not on disk.
 func (e *Engine) Check(ctx context.Context, from Source) (*Change, error) {
-	started := time.Now()
-	if from.Data == nil {
-		data, err := os.ReadFile(from.Path)
-		if err != nil {
-			return nil, fmt.Errorf("read manifest: %w", err)
-		}
-		from.Data = data
+	if err := e.takeTurn(ctx); err != nil { // the listeners take one change at a time
+		return nil, err
 	}
-	b, err := e.build(ctx, from, sources{})
+	defer e.giveTurn()
+	started := time.Now()
+	b, err := e.read(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	defer b.abandon(ctx)
+	defer b.abandon()
 	change := b.change(e.current.Load())
 	change.Took = time.Since(started)
 	return change, nil
@@ -127,18 +148,23 @@ func (e *Engine) activate(b *build, stack []*generation) *Change {
 	before := e.current.Load()
 	change := b.change(before)
 	b.g.since = time.Now()
-	keep := b.g.manifest.Host.KeepGenerations + 1
-	surplus := max(0, len(stack)-keep)
+	host := &b.g.manifest.Host
+	surplus := max(0, len(stack)-host.KeepGenerations-1)
 
 	e.mu.Lock()
 	gone := missing(e.stack, stack[surplus:])
-	e.stack = append([]*generation(nil), stack[surplus:]...)
+	e.stack = slices.Clone(stack[surplus:])
+	e.unexpire(b.g)
+	b.g.revive()
+	e.current.Store(b.g)
+	if before != nil {
+		e.expireAfter(before, host.DrainTimeout.D())
+	}
 	e.mu.Unlock()
 
-	e.current.Store(b.g)
 	b.listeners.Commit()
 	for _, g := range gone {
-		e.retire(g, b.g.manifest.Host.DrainTimeout.D())
+		e.retire(g)
 	}
 	return change
 }
@@ -147,34 +173,11 @@ func (e *Engine) activate(b *build, stack []*generation) *Change {
 func missing(before, after []*generation) []*generation {
 	var gone []*generation
 	for _, g := range before {
-		stays := false
-		for _, kept := range after {
-			stays = stays || kept == g
-		}
-		if !stays {
+		if !slices.Contains(after, g) {
 			gone = append(gone, g)
 		}
 	}
 	return gone
-}
-
-// retire closes a generation that no exchange can begin in any more, once those
-// in flight have ended.
-func (e *Engine) retire(g *generation, deadline time.Duration) {
-	e.mu.Lock()
-	e.draining[g] = struct{}{}
-	e.mu.Unlock()
-	g.retired.Store(true)
-	e.retirers.Add(1)
-	go func() {
-		defer e.retirers.Done()
-		g.drain(deadline)
-		g.close(context.Background(), &e.slots)
-		e.mu.Lock()
-		delete(e.draining, g)
-		e.mu.Unlock()
-		e.opts.Log.Debug("generation closed", "generation", g.id)
-	}()
 }
 
 // reachable returns the generations that are whole in memory, the running one
@@ -182,45 +185,5 @@ func (e *Engine) retire(g *generation, deadline time.Duration) {
 func (e *Engine) reachable() []*generation {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]*generation(nil), e.stack...)
-}
-
-// remember writes a swap's outcome to history, log and metrics.
-func (e *Engine) remember(cause string, started time.Time, change *Change, err error) {
-	r := Record{Time: started, Cause: cause, Took: time.Since(started)}
-	if g := e.current.Load(); g != nil {
-		r.From, r.To, r.Digest = g.id, g.id, g.digest
-	}
-	if err != nil {
-		r.Refused, r.Problems = true, problemLines(err)
-		e.opts.Telemetry.Swap(cause, "refused")
-		if r.To != 0 { // else whoever starts the host says so
-			e.opts.Log.Error("swap refused: the running generation goes on", "cause", cause, "generation", r.To, "problems", r.Problems)
-		}
-		e.history.add(r)
-		return
-	}
-	change.Took = r.Took
-	if change.From == change.To {
-		e.opts.Telemetry.Swap(cause, "unchanged")
-		return
-	}
-	r.From, r.Changes = change.From, change.Changes
-	e.opts.Telemetry.Swap(cause, "done")
-	e.opts.Log.Info("generation running", "cause", cause, "generation", r.To, "from", r.From,
-		"took", r.Took, "policies_loaded", change.Loaded, "policies_kept", change.Kept, "changes", change.Changes)
-	e.history.add(r)
-}
-
-// problemLines returns one line for each thing that is wrong.
-func problemLines(err error) []string {
-	var problems manifest.Problems
-	if !errors.As(err, &problems) {
-		return []string{err.Error()}
-	}
-	lines := make([]string, len(problems))
-	for i, p := range problems {
-		lines[i] = p.String()
-	}
-	return lines
+	return slices.Clone(e.stack)
 }

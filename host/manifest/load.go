@@ -163,6 +163,10 @@ func syntaxProblem(source *Source, data []byte, err error) Problem {
 	return p
 }
 
+// ReadFile reads the text of a manifest for Parse. It refuses what is no regular
+// file or larger than a manifest can be.
+func ReadFile(path string) ([]byte, error) { return readRegular(path) }
+
 // readRegular reads a regular file of bounded size: a pipe or device would block
 // or never end.
 func readRegular(path string) ([]byte, error) {

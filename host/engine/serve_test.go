@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// brokenSink panics where the response is to be sent.
+type brokenSink struct{ answer }
+
+func (*brokenSink) Send(*exchange.Exchange) error { panic("told to panic") }
+
+func TestPanicsReleaseEverything(t *testing.T) {
+	for _, phase := range []string{"request", "response", "done", "send"} {
+		t.Run(phase, func(t *testing.T) {
+			b := newBench(t)
+			b.swap(b.manifest([]string{mark("outer"), mark("inner")}, []string{`{ mark = "x", panic = "` + phase + `" }`}, "keep_generations = 0"))
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("the panic was lost: whoever serves must know")
+					}
+				}()
+				b.get(func(x *exchange.Exchange) {
+					if phase == "send" {
+						x.Sink = &brokenSink{}
+					}
+				})
+			}()
+			s := b.e.Status()
+			if s.Generation.InFlight != 0 {
+				t.Errorf("%d exchanges are still counted", s.Generation.InFlight)
+			}
+			for _, tier := range s.Tiers {
+				if n := tier.Status.Bulkhead.InFlight; n != 0 {
+					t.Errorf("%d places of tier %s are still taken", n, tier.Name)
+				}
+			}
+			for _, m := range b.loader.all() {
+				if n := m.acquired.Load(); n != 0 {
+					t.Errorf("%d instances of %s are still out", n, m.Mark)
+				}
+			}
+			b.swap(b.manifest([]string{mark("next")}, nil, "keep_generations = 0"))
+			eventually(t, "the old generation is closed", func() bool { return b.loader.open() == 1 })
+			if got := b.get().status; got != 200 {
+				t.Errorf("the next exchange got %d", got)
+			}
+		})
+	}
+}
+
+func TestPanicDoesNotEndOtherExchanges(t *testing.T) {
+	b := newBench(t)
+	gate := make(chan struct{})
+	b.loader.gates["g"] = gate
+	b.swap(b.manifest([]string{`{ mark = "old", gate = "g" }`}, []string{`{ mark = "x", panic = "done" }`}))
+	ended := make(chan any)
+	for range 4 {
+		go func() {
+			defer func() { ended <- recover() }()
+			b.get()
+		}()
+	}
+	eventually(t, "all are inside", func() bool { return b.e.Status().Generation.InFlight == 4 })
+	close(gate)
+	for range 4 {
+		if got := <-ended; got != "told to panic" {
+			t.Errorf("got %v, want the policy's panic alone", got)
+		}
+	}
+	if n := b.e.Status().Generation.InFlight; n != 0 {
+		t.Errorf("%d exchanges are still counted", n)
+	}
+	if err := b.e.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
