@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -76,6 +78,10 @@ func run(ctx context.Context, o runOptions, mode engine.Mode, out Streams) error
 	if err != nil {
 		return err
 	}
+	// net/http says some things to the standard logger, as often as an endpoint
+	// makes it.
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(slog.NewLogLogger(h.log.Handler(), slog.LevelDebug).Writer())
 	h.announce()
 	if o.demo {
 		printDemo(newPrinter(out.Out), h)
