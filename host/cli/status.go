@@ -1,20 +1,31 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ergoproxy/ergo/host/admin"
 	"github.com/ergoproxy/ergo/host/engine"
 )
 
 func newStatus(out Streams) *cobra.Command {
+	return newQuery(out, "status", "Print what the running host runs", (*admin.Client).Status, printStatus)
+}
+
+func newHistory(out Streams) *cobra.Command {
+	return newQuery(out, "history", "Print the running host's swaps", (*admin.Client).History, printHistory)
+}
+
+// newQuery makes a command that asks the running host for something and shows it.
+func newQuery[T any](out Streams, name, short string, ask func(*admin.Client, context.Context) (T, error), show func(*printer, T)) *cobra.Command {
 	var r remote
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Print what the running host runs",
+		Use:   name,
+		Short: short,
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := r.client()
@@ -22,14 +33,14 @@ func newStatus(out Streams) *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			status, err := client.Status(cmd.Context())
+			answer, err := ask(client, cmd.Context())
 			if err != nil {
 				return r.refused(out, err)
 			}
 			if r.asJSON {
-				return printJSON(out.Out, status)
+				return printJSON(out.Out, answer)
 			}
-			printStatus(newPrinter(out.Out), status)
+			show(newPrinter(out.Out), answer)
 			return nil
 		},
 	}

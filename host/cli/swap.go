@@ -124,33 +124,6 @@ func printChange(p *printer, c *engine.Change) {
 	}
 }
 
-func newHistory(out Streams) *cobra.Command {
-	var r remote
-	cmd := &cobra.Command{
-		Use:   "history",
-		Short: "Print the running host's swaps",
-		Args:  args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := r.client()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			records, err := client.History(cmd.Context())
-			if err != nil {
-				return r.refused(out, err)
-			}
-			if r.asJSON {
-				return printJSON(out.Out, records)
-			}
-			printHistory(newPrinter(out.Out), records)
-			return nil
-		},
-	}
-	r.flags(cmd)
-	return cmd
-}
-
 func printHistory(p *printer, records []engine.Record) {
 	running := -1 // what made the running generation so last
 	for i, r := range records {
