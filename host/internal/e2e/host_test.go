@@ -32,20 +32,21 @@ type host struct {
 	status   <-chan int // of the process, once it has ended
 }
 
-// settings come before every test's own manifest. What a test leaves open at its
-// end is an exchange cut off, and an exit status that fails the test.
+// settings come before every test's own manifest, after how long it may take to
+// shut down. What a test leaves open at its end is an exchange cut off, and an
+// exit status that fails the test.
 const settings = `version = 1
 host.admin = "unix:%s"
 host.data = %q
 host.log.format = "json"
-host.shutdown_timeout = "10s"
+host.shutdown_timeout = "%v"
 `
 
 // start runs a host until the test ends. The manifest goes on in the first,
 // nameless table: host.NAME = VALUE adds settings.
 func start(t testing.TB, manifest string) *host {
 	t.Helper()
-	h := launch(t, manifest)
+	h := launch(t, 10*time.Second, manifest)
 	t.Cleanup(func() {
 		h.stop()
 		if status := <-h.status; status != 0 {
@@ -56,14 +57,14 @@ func start(t testing.TB, manifest string) *host {
 }
 
 // launch is start for tests that stop the host themselves.
-func launch(t testing.TB, manifest string) *host {
+func launch(t testing.TB, shutdown time.Duration, manifest string) *host {
 	t.Helper()
 	folder := t.TempDir()
 	h := &host{manifest: filepath.Join(folder, "proxy.toml"), addrs: map[string]string{}, log: new(buffer), access: new(buffer)}
 	socket := socketPath(t)
 	data := filepath.Join(folder, "data")
 	modules.lend(t, filepath.Join(data, "cache"))
-	write(t, h.manifest, fmt.Sprintf(settings, socket, data)+manifest)
+	write(t, h.manifest, fmt.Sprintf(settings, socket, data, shutdown)+manifest)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
