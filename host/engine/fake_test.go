@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,6 +88,13 @@ func (l *fakeLoader) all() []*marker {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]*marker(nil), l.loaded...)
+}
+
+// forget drops the policies that are closed.
+func (l *fakeLoader) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded = slices.DeleteFunc(l.loaded, func(m *marker) bool { return m.closed.Load() })
 }
 
 // open returns how many of the loaded policies are not closed.

@@ -146,32 +146,67 @@ func (b *build) change(before *generation) *Change {
 // changedParts tells which policies came, went, or are no longer what they were.
 func changedParts(before, after []Part) []string {
 	changes := []string{}
-	for _, p := range after {
-		i := slices.IndexFunc(before, func(o Part) bool {
-			return o.Tier == p.Tier && o.Stage == p.Stage && o.Policy == p.Policy
-		})
-		switch {
-		case i < 0:
-			changes = append(changes, fmt.Sprintf("%s.%s: policy %s %s added", p.Tier, p.Stage, p.Policy, p.Version))
-		case before[i].Digest != p.Digest:
-			changes = append(changes, fmt.Sprintf("%s.%s: policy %s %s -> %s", p.Tier, p.Stage, p.Policy, named(before[i]), named(p)))
-		case !slices.ContainsFunc(before, func(o Part) bool { return o.slot.Slot == p.slot.Slot }):
-			changes = append(changes, fmt.Sprintf("%s.%s: policy %s configured anew", p.Tier, p.Stage, p.Policy))
+	var seen []Part
+	for _, p := range slices.Concat(after, before) {
+		if slices.ContainsFunc(seen, p.isBeside) {
+			continue
 		}
-	}
-	for _, o := range before {
-		gone := !slices.ContainsFunc(after, func(p Part) bool {
-			return o.Tier == p.Tier && o.Stage == p.Stage && o.Policy == p.Policy
-		})
-		if gone {
-			changes = append(changes, fmt.Sprintf("%s.%s: policy %s removed", o.Tier, o.Stage, o.Policy))
+		seen = append(seen, p)
+		if change := changedPart(p.besides(before), p.besides(after)); change != "" {
+			changes = append(changes, fmt.Sprintf("%s.%s: policy %s %s", p.Tier, p.Stage, p.Policy, change))
 		}
 	}
 	return changes
 }
 
+// isBeside reports whether o is a use of the same policy in the same stage.
+func (p Part) isBeside(o Part) bool {
+	return o.Tier == p.Tier && o.Stage == p.Stage && o.Policy == p.Policy
+}
+
+func (p Part) besides(parts []Part) []Part {
+	var found []Part
+	for _, o := range parts {
+		if p.isBeside(o) {
+			found = append(found, o)
+		}
+	}
+	return found
+}
+
+// changedPart tells what became of the uses of one policy in one stage, all of
+// them of one version; "" if they are what they were.
+func changedPart(before, after []Part) string {
+	switch {
+	case len(before) == 0:
+		return after[0].Version + " added"
+	case len(after) == 0:
+		return before[0].Version + " removed"
+	case before[0].Digest != after[0].Digest || before[0].Version != after[0].Version:
+		return named(before[0]) + " -> " + named(after[0])
+	case len(before) != len(after):
+		return fmt.Sprintf("%s used %s, was %d", after[0].Version, times(len(after)), len(before))
+	}
+	for i := range after {
+		if before[i].slot.key != after[i].slot.key {
+			return "configured anew"
+		}
+	}
+	return ""
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
 // named tells versions apart that call themselves the same.
 func named(p Part) string {
+	if p.Digest == "" {
+		return "not loaded"
+	}
 	const shown = len("sha256:") + 12
 	return fmt.Sprintf("%s (%.*s)", p.Version, shown, p.Digest)
 }
@@ -190,6 +225,7 @@ func changedSettings(before, after *manifest.Manifest) []string {
 		{"edge", before.Edge, after.Edge},
 		{"service", before.Service, after.Service},
 		{"split", before.Split, after.Split},
+		{"telemetry", before.Telemetry, after.Telemetry},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {
 			changes = append(changes, s.name+": settings changed")

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/upstream"
+)
+
+// footprint is what a host holds on to.
+type footprint struct {
+	heapBytes  uint64
+	goroutines int
+	series     int // metrics of our own
+}
+
+// measure looks when old generations are closed.
+func (b *bench) measure() footprint {
+	b.t.Helper()
+	eventually(b.t, "old generations are closed", func() bool { return len(b.e.Status().Draining) == 0 })
+	b.loader.forget()
+	var f footprint
+	eventually(b.t, "goroutines settle", func() bool {
+		before := f.goroutines
+		runtime.Gosched()
+		f.goroutines = runtime.NumGoroutine()
+		return f.goroutines == before
+	})
+	runtime.GC()
+	runtime.GC() // what pools held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	f.heapBytes = m.HeapAlloc
+	w := httptest.NewRecorder()
+	b.e.opts.Telemetry.Metrics.Handler(b.e.opts.Log).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "ergo_") {
+			f.series++
+		}
+	}
+	return f
+}
+
+// TestSwapsLeaveNothing swaps 10,000 times, each time to other policies, stages
+// and upstreams, with exchanges in between, and holds what is there after the
+// last against what was there after the first tenth.
+func TestSwapsLeaveNothing(t *testing.T) {
+	swaps := 10_000
+	if testing.Short() || raceDetector {
+		swaps = 1_000
+	}
+	b := newBench(t)
+	tel, err := telemetry.New(telemetry.Config{}, "test", b.e.opts.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tel.Shutdown(context.Background())
+	if err := b.ups.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	opts := b.e.opts
+	b.ups = upstream.NewRegistry(upstream.Options{Log: opts.Log, RED: tel.Metrics.Upstream, Metrics: tel.Metrics})
+	opts.Telemetry, opts.Upstreams = tel, b.ups
+	b.e = New(opts)
+
+	var before footprint
+	for n := range swaps {
+		from := b.manifest([]string{mark(fmt.Sprint(n)), mark("same")}, []string{mark(fmt.Sprint(-n))}, "keep_generations = 2")
+		b.swap(edited(t, from, `name = "s1"`, fmt.Sprintf(`name = "s-%d"`, n), "origin", fmt.Sprintf("origin-%d", n), `source = "marker"`, `source = "marker/policy.wasm"`))
+		if n%100 != 0 {
+			continue
+		}
+		if got, want := b.get().header.Value("x-seen"), fmt.Sprintf("%d,same,%d", n, -n); got != want {
+			t.Fatalf("after swap %d an exchange saw %s, want %s", n, got, want)
+		}
+		b.loader.forget()
+		if n == swaps/10 { // pools are warm
+			before = b.measure()
+		}
+	}
+	b.get()
+	after := b.measure()
+	if n := b.loader.open(); n != 7 {
+		t.Errorf("%d policies are open, want two in each of three generations and one in all", n)
+	}
+	if after.series > before.series {
+		t.Errorf("%d metric series became %d", before.series, after.series)
+	}
+	if after.goroutines > before.goroutines+2 {
+		t.Errorf("%d goroutines became %d", before.goroutines, after.goroutines)
+	}
+	if grown := int64(after.heapBytes) - int64(before.heapBytes); grown > 1<<20 {
+		t.Errorf("%d bytes became %d", before.heapBytes, after.heapBytes)
+	}
+	if err := b.e.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// oneChange is a Listeners that knows whether two changes are open at once.
+type oneChange struct {
+	t    *testing.T
+	open atomic.Int32
+}
+
+func (l *oneChange) Prepare([]manifest.Listener) (ListenerChange, error) {
+	if l.open.Add(1) > 1 {
+		l.t.Error("two changes of listeners at once")
+	}
+	return &openChange{l: l}, nil
+}
+
+type openChange struct {
+	l    *oneChange
+	done atomic.Bool
+}
+
+func (c *openChange) end() {
+	if c.done.Swap(true) {
+		c.l.t.Error("a change of listeners ended twice")
+	}
+	c.l.open.Add(-1)
+}
+
+func (c *openChange) Commit() { c.end() }
+func (c *openChange) Abort()  { c.end() }
+
+func TestHammer(t *testing.T) {
+	b := newBench(t)
+	opts := b.e.opts
+	listeners := &oneChange{t: t}
+	opts.Listeners = listeners
+	b.e = New(opts)
+	b.swap(b.manifest([]string{mark("0")}, nil, "keep_generations = 2"))
+	rounds := 60
+	if testing.Short() {
+		rounds = 15
+	}
+	var stop atomic.Bool
+	var load, changes sync.WaitGroup
+	for range 3 {
+		load.Go(func() {
+			for !stop.Load() {
+				a := b.get()
+				if seen := strings.Split(a.header.Value("x-seen")+","+a.marks(), ","); a.status != 200 || len(seen) != 2 || seen[0] != seen[1] {
+					t.Errorf("status %d, marks %v: want one generation", a.status, seen)
+					return
+				}
+			}
+		})
+	}
+	load.Go(func() {
+		for !stop.Load() {
+			s := b.e.Status()
+			for _, r := range b.e.History() {
+				if r.Running && r.To > s.Generation.ID+uint64(4*rounds) {
+					t.Errorf("generation %d runs after %d", r.To, s.Generation.ID)
+				}
+			}
+			b.e.Manifest()
+			b.e.Ready()
+		}
+	})
+	for worker := range 2 {
+		changes.Go(func() {
+			for n := range rounds {
+				m := mark(fmt.Sprintf("%d-%d", worker, n))
+				keep := fmt.Sprintf("keep_generations = %d\ndrain_timeout = %q", n%4, []string{"1h", "0s"}[n%2])
+				b.swap(b.manifest([]string{m}, nil, keep))
+			}
+		})
+	}
+	changes.Go(func() {
+		for n := range rounds {
+			ctx, cancel := context.WithCancel(context.Background())
+			if n%2 == 0 {
+				cancel()
+			}
+			_, _ = b.e.Rollback(ctx, 1+n%3) // there may be none
+			_, _ = b.e.Swap(ctx, "swap", b.manifest([]string{`{ mrak = "wrong" }`}, nil))
+			cancel()
+		}
+	})
+	changes.Go(func() {
+		for n := range rounds {
+			if _, err := b.e.Check(context.Background(), b.manifest([]string{mark(fmt.Sprint("check", n))}, nil)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	changes.Wait()
+	stop.Store(true)
+	load.Wait()
+	if n := listeners.open.Load(); n != 0 {
+		t.Errorf("%d changes of listeners are still open", n)
+	}
+	closing := make(chan error)
+	for range 2 {
+		go func() { closing <- b.e.Close(context.Background()) }()
+	}
+	for range 2 {
+		if err := <-closing; err != nil {
+			t.Error(err)
+		}
+	}
+	if s := b.e.Status(); len(s.Draining) != 0 || b.loader.open() != 0 {
+		t.Errorf("%d generations are draining, %d policies open", len(s.Draining), b.loader.open())
+	}
+}
+
+// TestCloseDuringChanges closes while swaps, rollbacks and exchanges that began
+// before are under way.
+func TestCloseDuringChanges(t *testing.T) {
+	for range 10 {
+		b := newBench(t)
+		gate := make(chan struct{})
+		b.loader.gates["g"] = gate
+		b.swap(b.manifest([]string{`{ mark = "a", gate = "g" }`}, nil))
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { b.get(func(x *exchange.Exchange) {}) })
+		}
+		eventually(t, "exchanges are inside", func() bool { return b.e.Status().Generation.InFlight == 3 })
+		for n := range 3 {
+			wg.Go(func() {
+				_, _ = b.e.Swap(context.Background(), "swap", b.manifest([]string{mark(fmt.Sprint(n))}, nil))
+				_, _ = b.e.Rollback(context.Background(), 1)
+			})
+		}
+		wg.Go(func() {
+			if err := b.e.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		close(gate)
+		wg.Wait()
+		if n := b.loader.open(); n != 0 {
+			t.Fatalf("%d policies are open after Close", n)
+		}
+	}
+}
