@@ -49,9 +49,10 @@ func (c *call) leave(outcome telemetry.Outcome) {
 // outcome is what the answer counts as.
 func (c *call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.Response.Status) }
 
-// brokeOff ends a call whose body could not be read to its end.
+// brokeOff ends a call whose body could not be read to its end. A request that
+// broke takes the response with it.
 func (c *call) brokeOff(err error) {
-	if c.x.Context().Err() == nil {
+	if c.x.Context().Err() == nil && (c.replay == nil || c.replay.ClientError() == nil) {
 		c.pool.report(c.member, 0, &wire.Error{Cause: exchange.CauseReset, Sent: true, Err: err})
 	}
 	c.end(telemetry.Failed)

@@ -21,6 +21,12 @@ const (
 	pingWait        = 10 * time.Second
 	lastWords       = 100 * time.Millisecond
 	keepAlivePeriod = 30 * time.Second
+	maxFreeTries    = 16 // on other connections, after one that was closed while idle
+
+	// What an HTTP/2 endpoint may send of one response ahead of a client that does
+	// not read. There is no such bound over all streams of a connection: those
+	// that are not read would hold up the others.
+	streamWindow = 512 << 10
 )
 
 // Client carries tries to one endpoint over connections of net/http's client. It owns how
@@ -98,7 +104,7 @@ func (c *Client) Carry(t *Try) *Error {
 	if err != nil {
 		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
 	}
-	for {
+	for free := maxFreeTries; ; free-- {
 		cn, err := pool.acquire(t.Ctx, t.Room)
 		if err != nil {
 			if t.Ctx.Err() != nil {
@@ -109,7 +115,7 @@ func (c *Client) Carry(t *Try) *Error {
 		e := c.carryOn(cn, t, req)
 		// Another connection is free of charge if this one had been closed while it
 		// was idle and the request never left.
-		if e == nil || !e.Stale || e.Sent || !t.Replayable() || t.Ctx.Err() != nil {
+		if e == nil || !e.Stale || e.Sent || isRefusal(e.Err) || free == 0 || !t.Replayable() || t.Ctx.Err() != nil {
 			return e
 		}
 	}
@@ -130,10 +136,10 @@ func (c *Client) carryOn(cn *conn, t *Try, req *http.Request) *Error {
 		body.Close()
 	}
 	cn.finish(false)
-	e := t.failed(err)
+	e := t.failed(err, body)
 	if cn.multi {
 		e.Sent = e.Sent && t.wroteHead.Load()
-		e.Stale = reused && !e.Sent
+		e.Stale = reused && !e.Sent && e.Blame == BlameUpstream
 	} else {
 		e.Sent = cn.sock.out.Load() != out
 		e.Stale = reused && cn.sock.in.Load() == in
@@ -151,16 +157,20 @@ func (t *Try) hooks(multi bool) *httptrace.ClientTrace {
 	return hooks
 }
 
-// failed says whose fault it is that net/http could not carry the try.
-func (t *Try) failed(err error) *Error {
+// failed says whose fault it is that net/http could not carry the try, of whose
+// body this was the reader.
+func (t *Try) failed(err error, body *bodyReader) *Error {
 	var unread error // why the client's body could not be read
 	if t.Replay != nil {
-		unread = t.Replay.clientError()
+		unread = t.Replay.ClientError()
 	}
 	switch {
 	case t.Ctx.Err() != nil && !isSilence(unread): // giving up a silent client ends its context too
 		e := Ended(t.Ctx)
 		e.Sent = true
+		if body != nil && body.awaited && e.Cause == exchange.CauseTimeout {
+			return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: errSlowClient}
+		}
 		return e
 	case unread != nil:
 		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: unread}
@@ -186,10 +196,12 @@ func roundTrip(cn *conn, req *http.Request, body *bodyReader) (*http.Response, e
 	}()
 	select {
 	case r := <-done:
+		body.awaited = body.from.waiting.Load()
 		return r.resp, r.err
 	case <-req.Context().Done():
 	case <-cn.sock.closed:
 	}
+	body.awaited = body.from.waiting.Load()
 	body.Close()
 	wait := time.NewTimer(lastWords)
 	defer wait.Stop()

@@ -38,7 +38,7 @@ func newConnector(s Settings, source *tlsSource, h1, h2 bool) *connector {
 		ExpectContinueTimeout:  continueWait,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		Protocols:              protocols,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait, MaxReceiveBufferPerStream: streamWindow},
 	}
 	return c
 }

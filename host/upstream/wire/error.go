@@ -76,8 +76,10 @@ func (e *Error) status() int {
 		switch {
 		case errors.Is(e.Err, errClientGone):
 			return statusClientGone
-		case isSilence(e.Err):
+		case isSilence(e.Err), errors.Is(e.Err, errSlowClient):
 			return 408
+		case errors.Is(e.Err, errFieldsTooLarge):
+			return 431
 		}
 		return 400
 	}
@@ -98,6 +100,8 @@ var (
 var (
 	errTooManyPending  = errors.New("too many requests wait for a connection")
 	errClientGone      = errors.New("client went away")
+	errSlowClient      = errors.New("no response in time: the request's body was still to come")
+	errFieldsTooLarge  = errors.New("endpoint takes no fields as large as the request's")
 	errClosed          = errors.New("connection pool is closed")
 	errBroken          = errors.New("connection broke before a whole response head")
 	errTooManyInforms  = errors.New("too many informational responses")
@@ -136,6 +140,8 @@ func unreachable(err error) *Error {
 // broken classifies an error after a request was handed to a connection.
 func broken(err error) *Error {
 	switch {
+	case isTooLarge(err):
+		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errFieldsTooLarge}
 	case neverProcessed(err):
 		return &Error{Cause: exchange.CauseReset, Err: err}
 	case isTimeout(err):
@@ -169,13 +175,25 @@ func isReset(err error) bool {
 
 // neverProcessed reports whether HTTP/2 promises that the request was not acted
 // on (RFC 9113, 8.7). net/http exports no value for a stream above the last one
-// that a GOAWAY names, so that one is known by its text.
+// that a GOAWAY names, so that one is known by its text: the whole of it, because
+// an endpoint's own words are a part of other errors.
 func neverProcessed(err error) bool {
+	text := err.Error()
+	return isRefusal(err) || text == "http2: Transport received Server's graceful shutdown GOAWAY" ||
+		text == "http2: client conn not usable"
+}
+
+// isRefusal reports whether an HTTP/2 endpoint refused this one stream. Its
+// connection is as good as before.
+func isRefusal(err error) bool {
 	var stream http2.StreamError
-	if errors.As(err, &stream) {
-		return stream.Code == http2.ErrCodeRefusedStream
-	}
-	return hasText(err, "graceful shutdown GOAWAY", "client conn not usable")
+	return errors.As(err, &stream) && stream.Code == http2.ErrCodeRefusedStream
+}
+
+// isTooLarge reports whether net/http has not sent a request because its fields
+// are larger than the SETTINGS of an HTTP/2 endpoint allow.
+func isTooLarge(err error) bool {
+	return strings.HasSuffix(err.Error(), "request header list larger than peer's advertised limit")
 }
 
 func hasText(err error, texts ...string) bool {

@@ -22,6 +22,8 @@ type Replay struct {
 	// These are asked while a detached try may still wait for the client.
 	lost   atomic.Bool           // more was read than is kept
 	broken atomic.Pointer[error] // what src failed with
+	// waiting says that the client is waited for.
+	waiting atomic.Bool
 }
 
 // Errors of a bodyReader that are not the client's.
@@ -48,8 +50,8 @@ func (r *Replay) inMemory() bool { return r.src == nil }
 // kept if there is room, and the next try fails cleanly if there is none.
 func (r *Replay) Replayable() bool { return !r.lost.Load() && r.broken.Load() == nil }
 
-// clientError returns what the client's body failed with, nil if it did not.
-func (r *Replay) clientError() error {
+// ClientError returns what the client's body failed with, nil if it did not.
+func (r *Replay) ClientError() error {
 	if err := r.broken.Load(); err != nil {
 		return *err
 	}
@@ -63,6 +65,7 @@ type bodyReader struct {
 	at       int64
 	detached atomic.Bool
 	atEnd    func() // called once the whole body was read
+	awaited  bool   // when the try ended, it was the client that was waited for
 }
 
 // Read follows io.Reader.
@@ -100,7 +103,9 @@ func (r *Replay) readAt(p []byte, at int64, detached *atomic.Bool) (int, error) 
 	if detached.Load() {
 		return 0, errDetached // the lock may have been long in coming
 	}
+	r.waiting.Store(true)
 	n, err := r.src.Read(p)
+	r.waiting.Store(false)
 	if !r.lost.Load() && r.read+int64(n) <= r.max {
 		r.kept = append(r.kept, p[:n]...)
 	} else {
