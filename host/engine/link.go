@@ -4,9 +4,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -23,6 +25,15 @@ const (
 	linkAnsweredField = "ergo-link-answered-by"
 )
 
+// linkFields are taken off every message that comes from a client or an origin.
+var linkFields = [...]string{linkField, linkFailureField, linkAnsweredField}
+
+func removeLinkFields(h *exchange.Header) {
+	for _, name := range linkFields {
+		h.Del(name)
+	}
+}
+
 // link is what travels with a request.
 type link struct {
 	ID        string           `json:"id"`
@@ -31,12 +42,20 @@ type link struct {
 	Local     netip.AddrPort   `json:"local"`
 	Listener  string           `json:"listener"`
 	Scheme    string           `json:"scheme"`
+	Authority string           `json:"authority"` // as policies left it; the hop may need another
 	Version   exchange.Version `json:"version"`
+	Received  linkLine         `json:"received"`
 	TLS       *linkTLS         `json:"tls,omitempty"`
 	Upstream  string           `json:"upstream,omitempty"`
 	HashKey   string           `json:"hash_key,omitempty"`
 	TimeoutMS int64            `json:"timeout_ms,omitempty"`
 	Retries   *int             `json:"retries,omitempty"`
+}
+
+type linkLine struct {
+	Method    string `json:"method"`
+	Authority string `json:"authority"`
+	Target    string `json:"target"`
 }
 
 type linkTLS struct {
@@ -81,7 +100,8 @@ func encodeLink(x *exchange.Exchange) (string, error) {
 	l := link{
 		ID: x.ID, ClientIP: x.ClientIP,
 		Remote: x.Conn.Remote, Local: x.Conn.Local, Listener: x.Conn.Listener,
-		Scheme: x.Request.Scheme, Version: x.Request.Version,
+		Scheme: x.Request.Scheme, Authority: x.Request.Authority, Version: x.Request.Version,
+		Received: linkLine(x.Received),
 		Upstream: x.Route.Upstream, HashKey: x.Route.HashKey, TimeoutMS: x.Route.Timeout.Milliseconds(),
 	}
 	if x.Route.RetriesSet {
@@ -102,17 +122,13 @@ func encodeLink(x *exchange.Exchange) (string, error) {
 
 // readLink makes the exchange what it was at the edge host.
 func readLink(x *exchange.Exchange) error {
-	value, ok := x.Request.Header.Get(linkField)
-	if !ok {
-		return fmt.Errorf("a request without %s on a link listener", linkField)
+	values := x.Request.Header.AppendValues(nil, linkField)
+	removeLinkFields(&x.Request.Header)
+	if len(values) != 1 {
+		return fmt.Errorf("a request with %d %s fields on a link listener", len(values), linkField)
 	}
-	x.Request.Header.Del(linkField)
-	text, err := base64.RawStdEncoding.DecodeString(value)
+	l, err := decodeLink(values[0])
 	if err != nil {
-		return fmt.Errorf("decode %s: %w", linkField, err)
-	}
-	var l link
-	if err := json.Unmarshal(text, &l); err != nil {
 		return fmt.Errorf("decode %s: %w", linkField, err)
 	}
 	conn := &exchange.Conn{ID: x.Conn.ID, Listener: l.Listener, Remote: l.Remote, Local: l.Local}
@@ -122,12 +138,33 @@ func readLink(x *exchange.Exchange) error {
 		}
 	}
 	x.Conn, x.ID, x.ClientIP = conn, l.ID, l.ClientIP
-	x.Request.Scheme, x.Request.Version = l.Scheme, l.Version
+	x.Request.Scheme, x.Request.Authority, x.Request.Version = l.Scheme, l.Authority, l.Version
+	x.Received = exchange.RequestLine(l.Received)
 	x.Route = exchange.Route{Upstream: l.Upstream, HashKey: l.HashKey, Timeout: time.Duration(l.TimeoutMS) * time.Millisecond}
 	if l.Retries != nil {
 		x.Route.Retries, x.Route.RetriesSet = *l.Retries, true
 	}
 	return nil
+}
+
+var errIncomplete = errors.New("says too little of the client")
+
+func decodeLink(value string) (*link, error) {
+	text, err := base64.RawStdEncoding.DecodeString(value)
+	if err != nil {
+		return nil, err
+	}
+	var l link
+	if err := json.Unmarshal(text, &l); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.ID == "" || !l.ClientIP.IsValid() || !l.Remote.IsValid() || l.Scheme != "http" && l.Scheme != "https":
+		return nil, errIncomplete
+	case l.Version != exchange.HTTP10 && l.Version != exchange.HTTP11 && l.Version != exchange.HTTP2 && l.Version != exchange.HTTP3:
+		return nil, fmt.Errorf("HTTP version %d: %w", l.Version, errIncomplete)
+	}
+	return &l, nil
 }
 
 func (l *linkTLS) decode() (*exchange.TLS, error) {
@@ -142,13 +179,28 @@ func (l *linkTLS) decode() (*exchange.TLS, error) {
 	return t, nil
 }
 
+// causes are what a service host may say of a failure: they go into metrics and
+// logs, so no other word does.
+var causes = map[exchange.Cause]bool{
+	exchange.CauseRefused: true, exchange.CauseReset: true, exchange.CauseProtocol: true, exchange.CauseTimeout: true,
+	exchange.CauseNoEndpoint: true, exchange.CauseCircuitOpen: true, exchange.CauseOverload: true,
+	exchange.CauseTierDown: true, exchange.CausePolicy: true, exchange.CauseNoRoute: true,
+	exchange.CauseBody: true, exchange.CauseClient: true, exchange.CauseInternal: true,
+}
+
+// Bounds of what a service host may say.
+const (
+	maxRetryAfter = 24 * time.Hour
+	maxNameBytes  = 64 // of a policy, as in the manifest
+)
+
 // writeLinkReply tells the edge host what only this host knows of the response.
 func writeLinkReply(x *exchange.Exchange) {
 	h := &x.Response.Header
-	h.Del(linkFailureField)
-	h.Del(linkAnsweredField)
+	removeLinkFields(h)
 	if f := x.Failure; f != nil {
-		h.Set(linkFailureField, string(f.Cause)+" "+strconv.Itoa(f.Status)+" "+strconv.Itoa(int(f.RetryAfter/time.Second)))
+		seconds := (min(f.RetryAfter, maxRetryAfter) + time.Second - 1) / time.Second
+		h.Set(linkFailureField, fmt.Sprintf("%s %d %d", f.Cause, f.Status, seconds))
 	}
 	if x.AnsweredBy != "" {
 		h.Set(linkAnsweredField, x.AnsweredBy)
@@ -159,19 +211,47 @@ func writeLinkReply(x *exchange.Exchange) {
 // the service tier is one here too, so that the edge's policies may answer it.
 func readLinkReply(x *exchange.Exchange) *exchange.Failure {
 	h := &x.Response.Header
-	x.AnsweredBy = h.Value(linkAnsweredField)
-	h.Del(linkAnsweredField)
 	failure, failed := h.Get(linkFailureField)
-	h.Del(linkFailureField)
+	if name := h.Value(linkAnsweredField); isName(name) {
+		x.AnsweredBy = name
+	}
+	removeLinkFields(h)
 	if !failed {
 		return nil
 	}
-	f := &exchange.Failure{Tier: "service"}
-	var seconds int
-	if _, err := fmt.Sscan(failure, (*string)(&f.Cause), &f.Status, &seconds); err != nil || f.Status < 400 || f.Status > 599 {
+	f, err := parseFailure(failure)
+	if err != nil {
 		return &exchange.Failure{Cause: exchange.CauseProtocol, Status: 502, Tier: "service",
-			Err: fmt.Errorf("%s %q from a service host", linkFailureField, failure)}
+			Err: fmt.Errorf("%s from a service host: %w", linkFailureField, err)}
 	}
-	f.RetryAfter = time.Duration(seconds) * time.Second
 	return f
+}
+
+// parseFailure reads "cause status seconds".
+func parseFailure(value string) (*exchange.Failure, error) {
+	words := strings.Split(value, " ")
+	if len(words) != 3 || !causes[exchange.Cause(words[0])] {
+		return nil, fmt.Errorf("%.100q is no failure", value)
+	}
+	status, statusErr := strconv.ParseUint(words[1], 10, 16)
+	seconds, secondsErr := strconv.ParseUint(words[2], 10, 32)
+	if err := errors.Join(statusErr, secondsErr); err != nil {
+		return nil, err
+	}
+	if status < 400 || status > 599 || seconds > uint64(maxRetryAfter/time.Second) {
+		return nil, fmt.Errorf("%.100q is out of range", value)
+	}
+	return &exchange.Failure{
+		Cause: exchange.Cause(words[0]), Status: int(status), RetryAfter: time.Duration(seconds) * time.Second, Tier: "service",
+	}, nil
+}
+
+// isName reports whether s can be the name of a policy.
+func isName(s string) bool {
+	for _, c := range []byte(s) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxNameBytes
 }

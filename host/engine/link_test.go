@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -18,8 +21,9 @@ func linked() *exchange.Exchange {
 			ID: 7, Listener: "public", Remote: netip.MustParseAddrPort("203.0.113.9:4000"), Local: netip.MustParseAddrPort("[2001:db8::1]:443"),
 			TLS: &exchange.TLS{Version: 0x304, CipherSuite: 0x1301, ServerName: "example.com", Protocol: "h2"},
 		},
-		Request: exchange.Request{Method: "GET", Scheme: "https", Version: exchange.HTTP2},
-		Route:   exchange.Route{Upstream: "origin", HashKey: "k", Timeout: 1500 * time.Millisecond, Retries: 0, RetriesSet: true},
+		Request:  exchange.Request{Method: "GET", Scheme: "https", Authority: "inner.example.com", Version: exchange.HTTP2},
+		Received: exchange.RequestLine{Method: "POST", Authority: "example.com", Target: "/as/sent"},
+		Route:    exchange.Route{Upstream: "origin", HashKey: "k", Timeout: 1500 * time.Millisecond, Retries: 0, RetriesSet: true},
 	}
 }
 
@@ -29,7 +33,8 @@ func TestLinkCarriesWhatPoliciesSee(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := &exchange.Exchange{Conn: &exchange.Conn{ID: 7}, Request: exchange.Request{Method: "GET", Scheme: "https", Version: exchange.HTTP2}}
+	// On the way the endpoint's own name may stand in for the authority.
+	got := &exchange.Exchange{Conn: &exchange.Conn{ID: 7}, Request: exchange.Request{Method: "GET", Scheme: "https", Authority: "service-1", Version: exchange.HTTP2}}
 	got.Request.Header.Add(linkField, value)
 	if err := readLink(got); err != nil {
 		t.Fatal(err)
@@ -43,13 +48,35 @@ func TestLinkCarriesWhatPoliciesSee(t *testing.T) {
 	}
 }
 
+func withLink(value string) *exchange.Exchange {
+	x := &exchange.Exchange{Conn: &exchange.Conn{}}
+	x.Request.Header.Add(linkField, value)
+	return x
+}
+
 func TestLinkRefusesWhatItCannotRead(t *testing.T) {
-	for _, value := range []string{"", "*", "e30x", "bm90IGpzb24"} {
-		x := &exchange.Exchange{Conn: &exchange.Conn{}}
-		x.Request.Header.Add(linkField, value)
-		if err := readLink(x); err == nil {
+	value := func(l string) string { return base64.RawStdEncoding.EncodeToString([]byte(l)) }
+	const whole = `"id":"r1","client_ip":"192.0.2.1","remote":"192.0.2.1:1","local":"192.0.2.2:2","scheme":"http","version":11`
+	if err := readLink(withLink(value("{" + whole + "}"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{
+		"", "*", "e30x", "bm90IGpzb24", value("{}"), value("null"), value("{" + whole), value("{" + whole + "} {}"),
+		value(strings.Replace("{"+whole+"}", "r1", "", 1)),
+		value(strings.Replace("{"+whole+"}", `"192.0.2.1"`, `""`, 1)),
+		value(strings.Replace("{"+whole+"}", "192.0.2.1:1", "", 1)),
+		value(strings.Replace("{"+whole+"}", `"http"`, `"gopher"`, 1)),
+		value(strings.Replace("{"+whole+"}", "11", "99", 1)),
+		value("{" + whole + `,"tls":{"certificates":["AAAA"]}}`),
+	} {
+		if err := readLink(withLink(value)); err == nil {
 			t.Errorf("%q was accepted", value)
 		}
+	}
+	twice := withLink(value("{" + whole + "}"))
+	twice.Request.Header.Add(linkField, value("{"+whole+"}"))
+	if err := readLink(twice); err == nil {
+		t.Error("two fields were accepted")
 	}
 	if err := readLink(&exchange.Exchange{Conn: &exchange.Conn{}}); err == nil {
 		t.Error("a request without the field was accepted")
@@ -82,6 +109,81 @@ func TestLinkReplyOfAnOrdinaryResponseIsNoFailure(t *testing.T) {
 	writeLinkReply(x)
 	if f := readLinkReply(x); f != nil || x.AnsweredBy != "" {
 		t.Errorf("got %v, %q", f, x.AnsweredBy)
+	}
+}
+
+func TestLinkReplyKeepsTheTimeToComeBack(t *testing.T) {
+	for sent, want := range map[time.Duration]time.Duration{0: 0, time.Millisecond: time.Second, 1500 * time.Millisecond: 2 * time.Second, 100 * 24 * time.Hour: maxRetryAfter} {
+		x := &exchange.Exchange{}
+		x.Fail(&exchange.Failure{Cause: exchange.CauseOverload, Status: 503, RetryAfter: sent})
+		writeLinkReply(x)
+		if f := readLinkReply(x); f == nil || f.RetryAfter != want {
+			t.Errorf("%v became %+v, want %v", sent, f, want)
+		}
+	}
+}
+
+func TestEveryCauseTravels(t *testing.T) {
+	for cause := range causes {
+		x := &exchange.Exchange{}
+		x.Fail(&exchange.Failure{Cause: cause, Status: 502})
+		writeLinkReply(x)
+		if f := readLinkReply(x); f == nil || f.Cause != cause {
+			t.Errorf("%s became %+v", cause, f)
+		}
+	}
+}
+
+// What a service host says is believed no further than its form: a cause goes
+// into metrics and logs.
+func TestLinkReplyThatMakesNoSense(t *testing.T) {
+	for _, value := range []string{
+		"", "overload", "overload 503", "overload 503 2 3", "strange 503 1", "overload 200 1", "overload 600 1",
+		"overload 503 -1", "overload 503 1e3", "overload 503 99999999999999999999", "overload  503 1", "OVERLOAD 503 1",
+	} {
+		x := &exchange.Exchange{}
+		x.Response.Header.Add(linkFailureField, value)
+		if f := readLinkReply(x); f == nil || f.Cause != exchange.CauseProtocol || f.Status != 502 {
+			t.Errorf("%q became %+v, want a protocol failure", value, f)
+		}
+	}
+	for _, name := range []string{"a b", "x\"y", strings.Repeat("a", 65)} {
+		x := &exchange.Exchange{}
+		x.Response.Header.Add(linkAnsweredField, name)
+		if f := readLinkReply(x); f != nil || x.AnsweredBy != "" || x.Response.Header.Len() != 0 {
+			t.Errorf("%q became %q, %v", name, x.AnsweredBy, f)
+		}
+	}
+}
+
+func TestClientsCannotSpeakAsHosts(t *testing.T) {
+	b := newBench(t)
+	b.swap(b.manifest([]string{mark("a")}, nil))
+	seen := make(chan http.Header, 1)
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Clone()
+		w.Header().Set(linkFailureField, "overload 503 1") // an origin that tries it
+	}))
+	defer origin.Close()
+	b.origin = origin.URL
+	b.swap(b.manifest([]string{mark("a")}, nil))
+	a := b.get(func(x *exchange.Exchange) {
+		for _, name := range linkFields {
+			x.Request.Header.Add(strings.ToUpper(name), "x")
+		}
+	})
+	for name := range <-seen {
+		if strings.HasPrefix(strings.ToLower(name), linkField) {
+			t.Errorf("the origin was sent %s", name)
+		}
+	}
+	if a.status != 200 || a.x.Failure != nil {
+		t.Errorf("an origin's field became status %d, failure %v", a.status, a.x.Failure)
+	}
+	for _, f := range a.header.Fields() {
+		if strings.HasPrefix(f.Name, linkField) {
+			t.Errorf("the client was sent %s", f.Name)
+		}
 	}
 }
 

@@ -121,14 +121,14 @@ func (r *ride) end() {
 
 // receive makes the request what policies may rely on.
 func (g *generation) receive(x *exchange.Exchange) *exchange.Failure {
-	x.Received = x.Request.Line()
 	if g.linked {
+		x.Received = x.Request.Line() // unless the edge host says what it was
 		if err := readLink(x); err != nil {
 			return &exchange.Failure{Cause: exchange.CauseClient, Status: 400, Err: err}
 		}
 		return nil
 	}
-	x.Request.Header.Del(linkField)
+	removeLinkFields(&x.Request.Header)
 	g.forwarding.Inbound(x)
 	return nil
 }
@@ -154,6 +154,7 @@ func toUpstream(g *generation, x *exchange.Exchange) *exchange.Failure {
 	g.forwarding.Outbound(x)
 	f := g.upstreams.Forward(x, name)
 	if f == nil {
+		removeLinkFields(&x.Response.Header)
 		g.forwarding.Returned(x)
 		return nil
 	}

@@ -170,7 +170,8 @@ type Exchange struct {
 	Conn     *Conn
 	Sink     Sink
 
-	// Received is what was asked for, before policies changed anything; for logs.
+	// Received is what the client asked for, before policies changed anything: for
+	// logs, and for what the upstream is told of the client.
 	Received RequestLine
 
 	ID       string     // request id: the client's if trusted and sound, else made here
@@ -189,8 +190,7 @@ type Exchange struct {
 	// the client; final after Send.
 	RequestBytes, ResponseBytes int64
 
-	authority string // as the client sent it; noted by Forwarding.Inbound
-	ctx       context.Context
+	ctx context.Context
 }
 
 // MaxNotes bounds Notes, so that a policy can't grow a log line without end.

@@ -18,9 +18,9 @@ func forwardedElement(x *Exchange) string {
 	} else {
 		b.WriteString(addr.String())
 	}
-	if x.authority != "" {
+	if x.Received.Authority != "" {
 		b.WriteString(";host=")
-		writeTokenOrQuoted(&b, x.authority)
+		writeTokenOrQuoted(&b, x.Received.Authority)
 	}
 	b.WriteString(";proto=")
 	b.WriteString(x.Request.Scheme)

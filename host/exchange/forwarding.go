@@ -23,13 +23,13 @@ type Forwarding struct {
 	RequestID string
 }
 
-// Inbound begins an exchange: it decides ClientIP and ID, and removes what the
-// client only claims. Call it once, before any policy sees the request.
+// Inbound begins an exchange: it decides ClientIP and ID, notes what was Received,
+// and removes what the client only claims. Call it once, before any policy sees the request.
 func (f *Forwarding) Inbound(x *Exchange) {
 	h := &x.Request.Header
 	remote := x.Conn.Remote.Addr().Unmap().WithZone("")
 	x.ClientIP = remote
-	x.authority = x.Request.Authority
+	x.Received = x.Request.Line()
 	trusted := f.trusts(remote)
 	if trusted {
 		x.ClientIP = f.client(h, remote)
@@ -64,8 +64,8 @@ func (f *Forwarding) Outbound(x *Exchange) {
 		if !h.Has("X-Forwarded-Proto") {
 			h.Add("X-Forwarded-Proto", x.Request.Scheme)
 		}
-		if !h.Has("X-Forwarded-Host") && x.authority != "" {
-			h.Add("X-Forwarded-Host", x.authority)
+		if !h.Has("X-Forwarded-Host") && x.Received.Authority != "" {
+			h.Add("X-Forwarded-Host", x.Received.Authority)
 		}
 	}
 	if f.forwarded() {
