@@ -3,6 +3,8 @@
 package when
 
 import (
+	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -107,26 +109,20 @@ func compileHosts(patterns []string) *hostSet {
 		case isSuffix:
 			s.suffixes[strings.TrimSuffix(suffix, ".")] = struct{}{}
 		default:
-			s.exact[hostname(p)] = struct{}{}
+			s.exact[string(appendHost(nil, p))] = struct{}{}
 		}
 	}
 	return s
 }
 
-// has reports whether an authority's host is in the set: without its port, a dot
-// at its end, and case. A suffix fits one label or more before it.
+// has reports whether an authority's host is in the set. A suffix fits one label
+// or more before it.
 func (s *hostSet) has(authority string) bool {
 	if s.all {
 		return true
 	}
 	var memory [256]byte
-	host := memory[:0]
-	for _, c := range []byte(hostname(authority)) {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		host = append(host, c)
-	}
+	host := appendHost(memory[:0], authority)
 	if _, ok := s.exact[string(host)]; ok {
 		return true
 	}
@@ -144,14 +140,28 @@ func (s *hostSet) has(authority string) bool {
 	return false
 }
 
-// hostname returns the host of an authority, an IPv6 address without brackets.
-func hostname(authority string) string {
+// appendHost appends the host of an authority in the one spelling that conditions
+// look at, so that no other one leads around a stage: without port and a dot at
+// its end, in lower case, with its percent-encoding taken off (RFC 3986, 6.2.2);
+// an address in its shortest form, without brackets, and IPv4 as that.
+func appendHost(dst []byte, authority string) []byte {
+	host := authority
 	if rest, ok := strings.CutPrefix(authority, "["); ok {
-		address, _, _ := strings.Cut(rest, "]")
-		return address
+		host, _, _ = strings.Cut(rest, "]")
+	} else if i := strings.LastIndexByte(authority, ':'); i >= 0 && strings.IndexByte(authority, ':') == i {
+		host = authority[:i]
 	}
-	if i := strings.LastIndexByte(authority, ':'); i >= 0 && strings.IndexByte(authority, ':') == i {
-		authority = authority[:i]
+	if strings.IndexByte(host, ':') >= 0 {
+		if address, err := netip.ParseAddr(host); err == nil {
+			return address.Unmap().AppendTo(dst)
+		}
 	}
-	return strings.TrimSuffix(authority, ".")
+	start := len(dst)
+	dst = appendDecoded(dst, host)
+	for i, c := range dst[start:] {
+		if 'A' <= c && c <= 'Z' {
+			dst[start+i] = c + 'a' - 'A'
+		}
+	}
+	return bytes.TrimSuffix(dst, []byte("."))
 }

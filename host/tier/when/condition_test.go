@@ -97,6 +97,14 @@ func TestHosts(t *testing.T) {
 		{"*.example.com", "a.b.example.com:1", true},
 		{"[::1]", "[::1]:8080", true},
 		{"::1", "[::1]", true},
+		{"::1", "[0:0::0001]:80", true},
+		{"[0:0::1]", "[::1]", true},
+		{"2001:db8::a", "[2001:DB8:0::A]", true},
+		{"127.0.0.1", "[::ffff:7f00:1]", true},
+		{"::1", "[::2]", false},
+		{"example.com", "ex%61mple%2Ecom", true},
+		{"example.com", "example.com%2e:80", true},
+		{"*.example.com", "a%2Eexample%2ecom", true},
 		{"127.0.0.1", "127.0.0.1:80", true},
 		{"example.com", "", false},
 		{"example.com", strings.Repeat("x", 1000), false},
@@ -173,10 +181,12 @@ func TestNetworks(t *testing.T) {
 
 func TestMatchDoesNotAllocate(t *testing.T) {
 	c := Compile(manyConditions(100))
-	for _, target := range []string{"/x/y", "/%61pi//x/../items/" + strings.Repeat("y", 200)} {
-		x := request("GET", "www.Example.com:80", target)
+	for _, line := range [][2]string{
+		{"www.Example.com:80", "/x/y"}, {"www.ex%61mple.com", "/%61pi//x/../items/" + strings.Repeat("y", 200)}, {"[::ffff:0:1]:80", "/"},
+	} {
+		x := request("GET", line[0], line[1])
 		if n := testing.AllocsPerRun(100, func() { c.Match(x) }); n != 0 {
-			t.Errorf("%s: %v allocations, want 0", target, n)
+			t.Errorf("%s: %v allocations, want 0", line, n)
 		}
 	}
 }
