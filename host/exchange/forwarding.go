@@ -34,7 +34,7 @@ func (f *Forwarding) Inbound(x *Exchange) {
 	if trusted {
 		x.ClientIP = f.client(h, remote)
 	}
-	removeClaims(h, trusted && f.xForwarded(), trusted && f.forwarded())
+	f.removeClaims(h, trusted)
 	f.identify(x, trusted)
 }
 
@@ -149,28 +149,54 @@ func (f *Forwarding) walk(h *Header, name string, remote netip.Addr, parse func(
 }
 
 // removeClaims removes the fields by which a proxy tells of its client, but
-// for the kinds that are kept.
-func removeClaims(h *Header, keepX, keepForwarded bool) {
+// for the kinds that are believed.
+func (f *Forwarding) removeClaims(h *Header, trusted bool) {
 	kept := 0
 	for i := range h.fields {
-		name := h.fields[i].Name
-		switch {
-		case len(name) >= 12 && lower(name[0]) == 'x' && equalFold(name[:12], "x-forwarded-"):
-			if !keepX {
-				continue
-			}
-		case equalFold(name, "forwarded"):
-			if !keepForwarded {
-				continue
-			}
-		case equalFold(name, "x-real-ip"):
-			continue // one address with no list to walk: nobody can vouch for it
+		if f.isVain(h.fields[i].Name, trusted) {
+			continue
 		}
 		h.fields[kept] = h.fields[i]
 		kept++
 	}
 	clear(h.fields[kept:])
 	h.fields = h.fields[:kept]
+}
+
+// isVain reports whether a field of that name is a claim that nobody believes.
+// Proxies write none with "_", but many servers take it for "-" (RFC 3875,
+// 4.1.18).
+func (f *Forwarding) isVain(name string, trusted bool) bool {
+	const x = "x-forwarded-"
+	switch {
+	case len(name) >= len(x) && alike(name[:len(x)], x):
+		return !trusted || !f.xForwarded() || strings.IndexByte(name, '_') >= 0
+	case equalFold(name, "forwarded"):
+		return !trusted || !f.forwarded()
+	case alike(name, "x-real-ip"):
+		return true // one address with no list to walk: nobody can vouch for it
+	}
+	return alike(name, f.RequestID) && !equalFold(name, f.RequestID)
+}
+
+// alike compares field names without case, and "_" as "-".
+func alike(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && dashed(a[i]) != dashed(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func dashed(c byte) byte {
+	if c == '_' {
+		return '-'
+	}
+	return lower(c)
 }
 
 // appendList adds a member to the end of a list: to the last field of that

@@ -138,6 +138,20 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+// Servers that hand fields on as variables (RFC 3875, 4.1.18) take "_" for "-":
+// no proxy writes these, and nobody may claim by them.
+func TestClaimsWithUnderscores(t *testing.T) {
+	for _, remote := range []string{"10.0.0.1", "192.0.2.1"} {
+		x := from(remote, header("X_Forwarded_For", "1", "x-forwarded_proto", "2", "X_Real_Ip", "3", "X_request-Id", "4", "X_Own", "5"))
+		f := Forwarding{Trusted: prefixes("10.0.0.0/8"), Mode: "x-forwarded", RequestID: "x-request-id"}
+		f.Inbound(x)
+		x.Request.Header.Del("x-request-id")
+		if got, want := fmt.Sprint(x.Request.Header.Fields()), "[{X_Own 5}]"; got != want {
+			t.Errorf("from %s: got %s, want %s", remote, got, want)
+		}
+	}
+}
+
 func TestRequestIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 10000 {

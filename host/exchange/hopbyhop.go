@@ -62,7 +62,8 @@ func neverAnOption(name string) bool {
 
 // hopByHop reports whether a field of that name never travels further than
 // one connection. Trailer is one of them: the side that writes announces the
-// trailers that it writes.
+// trailers that it writes. What only servers that take "_" for "-" would read as
+// the framing of the message (RFC 3875, 4.1.18) goes no further either.
 func hopByHop(name string) bool {
 	switch len(name) {
 	case 2:
@@ -72,11 +73,11 @@ func hopByHop(name string) bool {
 	case 10:
 		return equalFold(name, "connection") || equalFold(name, "keep-alive")
 	case 14:
-		return equalFold(name, "http2-settings")
+		return equalFold(name, "http2-settings") || equalFold(name, "content_length")
 	case 16:
 		return equalFold(name, "proxy-connection")
 	case 17:
-		return equalFold(name, "transfer-encoding")
+		return equalFold(name, "transfer-encoding") || equalFold(name, "transfer_encoding")
 	case 18:
 		return equalFold(name, "proxy-authenticate")
 	case 19:
@@ -101,12 +102,14 @@ func HasToken(list, token string) bool {
 
 // TrailerAllowed reports whether a field of that name may stand in a trailer:
 // not if it frames or routes the message, controls or authenticates it, or
-// says how its content is to be read (RFC 9110, 6.5.1).
+// says how its content is to be read (RFC 9110, 6.5.1). A name with "_" counts
+// as the one with "-" that many servers make of it.
 func TrailerAllowed(name string) bool {
-	if !ValidName(name) || hopByHop(name) {
+	if !ValidName(name) {
 		return false
 	}
-	if len(name) > 3 && equalFold(name[:3], "if-") || len(name) > 8 && equalFold(name[:8], "content-") {
+	name = strings.ReplaceAll(name, "_", "-")
+	if hopByHop(name) || hasPrefixFold(name, "if-") || hasPrefixFold(name, "content-") || hasPrefixFold(name, "x-forwarded-") {
 		return false
 	}
 	for _, forbidden := range forbiddenTrailers {
@@ -121,7 +124,11 @@ var forbiddenTrailers = [...]string{
 	"host", "max-forwards", "expect", "range", "accept-ranges",
 	"authorization", "www-authenticate", "authentication-info", "cookie", "set-cookie",
 	"age", "cache-control", "pragma", "expires", "date", "vary", "warning", "location", "retry-after",
-	"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "via",
+	"forwarded", "x-real-ip", "via",
+}
+
+func hasPrefixFold(name, prefix string) bool {
+	return len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix)
 }
 
 // trimSpace cuts the white space that may surround a list's member: space and

@@ -42,7 +42,8 @@ func TestTrailerAllowed(t *testing.T) {
 		"grpc-status": true, "X-Checksum": true, "Server-Timing": true, "ETag": true, "Digest": true,
 		"": false, "a b": false, "Content-Length": false, "content-type": false, "Host": false, "TE": false,
 		"Transfer-Encoding": false, "Set-Cookie": false, "If-Match": false, "Authorization": false,
-		"Trailer": false, "X-Forwarded-For": false,
+		"Trailer": false, "X-Forwarded-For": false, "X-Forwarded-Port": false, "x_forwarded_for": false, "X-Real-IP": false,
+		"Content_Length": false, "Set_Cookie": false, "X-Forwarded": true,
 	} {
 		if got := TrailerAllowed(name); got != want {
 			t.Errorf("%q: got %v, want %v", name, got, want)
