@@ -25,7 +25,7 @@ type generation struct {
 	id       uint64
 	digest   string // of the manifest's bytes
 	manifest *manifest.Manifest
-	since    time.Time
+	since    atomic.Int64 // when it began to run, last; Unix nanoseconds
 
 	tiers      []*tier.Tier // in the order that a request passes them
 	upstreams  *upstream.Set

@@ -92,7 +92,7 @@ func (e *Engine) Status() Status {
 }
 
 func (g *generation) status() GenerationStatus {
-	return GenerationStatus{ID: g.id, Digest: g.digest, Since: g.since, InFlight: g.inFlight.Load()}
+	return GenerationStatus{ID: g.id, Digest: g.digest, Since: time.Unix(0, g.since.Load()), InFlight: g.inFlight.Load()}
 }
 
 func (g *generation) tierStatus(t *tier.Tier) TierStatus {

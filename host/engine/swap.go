@@ -147,7 +147,7 @@ func (e *Engine) Check(ctx context.Context, from Source) (*Change, error) {
 func (e *Engine) activate(b *build, stack []*generation) *Change {
 	before := e.current.Load()
 	change := b.change(before)
-	b.g.since = time.Now()
+	b.g.since.Store(time.Now().UnixNano())
 	host := &b.g.manifest.Host
 	surplus := max(0, len(stack)-host.KeepGenerations-1)
 
