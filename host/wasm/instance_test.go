@@ -227,7 +227,7 @@ func TestLogFlood(t *testing.T) {
 
 func TestLongLinesAreCut(t *testing.T) {
 	var log bytes.Buffer
-	w := &lineWriter{call: &Call{Log: NewLog(plainLogger(&log), 100)}, stream: "stdout"}
+	w := &lineWriter{call: &Call{Log: NewLog(plainLogger(&log), 100), budget: newBudget()}, stream: "stdout"}
 	piece := bytes.Repeat([]byte("x"), 3000)
 	for range 5 {
 		if n, err := w.Write(piece); n != len(piece) || err != nil {

@@ -119,9 +119,13 @@ type lineWriter struct {
 	line   []byte
 }
 
-// Write follows io.Writer; it never fails.
+// Write follows io.Writer; it never fails. One call of the guest can print its
+// memory a million times over, so its deadline is looked at for each line.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
+		if w.call.Err() != nil {
+			panic(ErrTime)
+		}
 		end := bytes.IndexByte(rest, '\n')
 		if end < 0 {
 			w.add(rest)

@@ -80,10 +80,13 @@ func (e *Engine) fill(ctx context.Context, p *pending, key programKey, source So
 }
 
 func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*Program, error) {
+	module, err := boundModule(source.Module)
+	if err != nil {
+		return nil, wrap("compile", err)
+	}
 	ctx = experimental.WithCompilationWorkers(ctx, max(1, runtime.GOMAXPROCS(0)/2))
 	p := &Program{engine: e, key: key, references: 1}
-	var err error
-	p.runtime, p.compiled, err = e.compileModule(ctx, source.Module)
+	p.runtime, p.compiled, err = e.compileModule(ctx, module)
 	if err == nil {
 		err = p.link(ctx, source.ABI)
 	}
