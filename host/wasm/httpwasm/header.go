@@ -10,11 +10,19 @@ import (
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
-// Bounds on what a guest can make a message grow by.
+// Bounds on what a guest can make an exchange grow by. They count what the guest
+// sets and adds and not what is there: otherwise a client with many fields could
+// make any policy trap.
 const (
-	maxFields     = 512
+	maxFields     = 1024
+	maxFieldBytes = 1 << 20 // of all names and values
+	maxNameBytes  = 1 << 10
 	maxValueBytes = 64 << 10
 )
+
+// fewFields is up to how many each name is compared with all others, which needs
+// no memory.
+const fewFields = 64
 
 // hostName stands for the request's authority, which is no field of its own
 // here.
@@ -56,30 +64,34 @@ func getHeaderNames(ctx context.Context, mod api.Module, stack []uint64) {
 	s := sessionOf(ctx)
 	kind := uint32(stack[0])
 	fields := s.fieldsOf(kind).Fields()
+	first := isFirst
+	if len(fields) > fewFields {
+		first = firstOfMany(fields)
+	}
 	names, length := 0, 0
 	withHost := kind == requestFields && s.x.Request.Authority != ""
 	if withHost {
 		names, length = 1, len(hostName)+1
 	}
 	for i := range fields {
-		if isFirst(fields, i) {
+		if first(fields, i) {
 			names++
 			length += len(fields[i].Name) + 1
 		}
 	}
 	if uint64(length) <= uint64(uint32(stack[2])) {
-		writeNames(view(mod, stack[1], uint64(length)), fields, withHost)
+		writeNames(view(mod, stack[1], uint64(length)), fields, withHost, first)
 	}
 	stack[0] = count(names, length)
 }
 
 // writeNames fills to, which is just large enough.
-func writeNames(to []byte, fields []exchange.Field, withHost bool) {
+func writeNames(to []byte, fields []exchange.Field, withHost bool, first func([]exchange.Field, int) bool) {
 	if withHost {
 		to = to[copyTerminated(to, hostName):]
 	}
 	for i := range fields {
-		if !isFirst(fields, i) {
+		if !first(fields, i) {
 			continue
 		}
 		n := copyTerminated(to, fields[i].Name)
@@ -98,6 +110,19 @@ func isFirst(fields []exchange.Field, i int) bool {
 		}
 	}
 	return true
+}
+
+// firstOfMany is isFirst in time linear in the fields, of which a client may send
+// thousands.
+func firstOfMany(fields []exchange.Field) func([]exchange.Field, int) bool {
+	places := make(map[string]int, len(fields))
+	for i := range fields {
+		name := strings.ToLower(fields[i].Name)
+		if _, known := places[name]; !known {
+			places[name] = i
+		}
+	}
+	return func(fields []exchange.Field, i int) bool { return places[strings.ToLower(fields[i].Name)] == i }
 }
 
 func copyTerminated(to []byte, value string) int {
@@ -155,10 +180,13 @@ func (s *session) hostField() []exchange.Field {
 	return s.host[:]
 }
 
-// nameIn returns the bytes of a field's name; an empty one traps.
+// nameIn returns the bytes of a field's name; an empty or endless one traps.
 func nameIn(mod api.Module, offset, length uint64) []byte {
-	if uint32(length) == 0 {
+	switch n := uint32(length); {
+	case n == 0:
 		trap("a header name can't be empty")
+	case n > maxNameBytes:
+		trap("a header name can't have more than %d bytes", maxNameBytes)
 	}
 	return view(mod, offset, length)
 }
@@ -189,7 +217,19 @@ func change(ctx context.Context, mod api.Module, stack []uint64, op operation, v
 	if !exchange.ValidValue(text) {
 		trap("the value of %s has a control character", name)
 	}
+	if op != remove {
+		s.grow(len(name) + len(text))
+	}
 	s.change(uint32(stack[0]), op, name, text)
+}
+
+// grow counts a field that the guest sets or adds, and traps past the bounds.
+func (s *session) grow(bytes int) {
+	s.grownFields++
+	s.grownBytes += bytes
+	if s.grownFields > maxFields || s.grownBytes > maxFieldBytes {
+		trap("a policy can't set more than %d fields and %d bytes of them in an exchange", maxFields, maxFieldBytes)
+	}
 }
 
 func (s *session) change(kind uint32, op operation, name, value string) {
@@ -228,9 +268,6 @@ func (s *session) setAuthority(op operation, value string) {
 func changeField(h *exchange.Header, op operation, name, value string) {
 	if framing(name) {
 		return
-	}
-	if op != remove && h.Len() >= maxFields {
-		trap("a message can't have more than %d fields", maxFields)
 	}
 	op.apply(h, name, value)
 }

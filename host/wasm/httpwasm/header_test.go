@@ -1,6 +1,8 @@
 package httpwasm
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,22 +151,71 @@ func TestResponseHeaderWithoutBuffering(t *testing.T) {
 	}
 }
 
+// The bound is on what a guest adds, so that a client with many or long fields
+// makes no policy trap.
 func TestHeaderBounds(t *testing.T) {
-	long := strings.Repeat("v", maxValueBytes+1)
+	many := func(n int, st step) []step { return slices.Repeat([]step{st}, n) }
+	add := do("add_header_value", requestFields, "x", "1")
+	// The first step brings the text; the others point to it.
+	const half = 16 << 10
+	text := recordsAt + recordLen*(maxFieldBytes/half+2) + 1
+	longOnes := append([]step{do("add_header_value", requestFields, "x", strings.Repeat("v", half))},
+		many(maxFieldBytes/half, do("add_header_value", requestFields, text, 8, text, half))...)
+	trailer := []step{do("enable_features", 4)}
+	cases := []struct {
+		what  string
+		steps []step
+		trap  string
+	}{
+		{"as many as are possible", many(maxFields, add), ""},
+		{"one more", many(maxFields+1, add), "1024 fields"},
+		{"set again and again", many(maxFields+1, do("set_header_value", responseFields, "x", "1")), "1024 fields"},
+		{"all together", slices.Concat(many(maxFields/2, add), many(maxFields/2+1, do("add_header_value", responseFields, "x", "1"))), "1024 fields"},
+		{"trailers in advance", slices.Concat(trailer, many(maxFields+1, do("add_header_value", requestTrailers, "x", "1"))), "1024 fields"},
+		{"trailers removed in advance", slices.Concat(trailer, many(maxFields+1, do("remove_header", requestTrailers, "x"))), "1024 trailers"},
+		{"long ones", longOnes, "bytes"},
+		{"removed", many(maxFields+1, do("remove_header", requestFields, "x")), ""},
+	}
+	engine := openEngine(t)
+	for _, tc := range cases {
+		t.Run(tc.what, func(t *testing.T) {
+			s := script{request: append([]step{do("grow", 8)}, tc.steps...)}
+			x := newExchange()
+			x.Request.Body, x.Request.Length = textBody("text"), 4
+			for range 2 * maxFields {
+				x.Request.Header.Add("x-sent", "1")
+			}
+			p := loadSpec(t, engine, specOf(s))
+			c := carryWith(t, p, s, x)
+			_, err := p.OnRequestHead(c.session, x)
+			if tc.trap == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			wantKind(t, err, policy.Trap)
+			if !strings.Contains(err.Error(), tc.trap) {
+				t.Errorf("%v\ndoes not say %q", err, tc.trap)
+			}
+		})
+	}
+}
+
+func TestNamesOfManyFields(t *testing.T) {
 	x := newExchange()
-	x.Request.Header.Add("x-long", long)
-	for range maxFields {
-		x.Response.Header.Add("x", "y")
+	want := "host\x00accept\x00x-many\x00"
+	for i := range 2 * fewFields {
+		x.Request.Header.Add(fmt.Sprintf("X-%d", i), "")
+		x.Request.Header.Add(fmt.Sprintf("x-%d", i), "")
+		want += fmt.Sprintf("x-%d\x00", i)
 	}
-	c := carry(t, script{
-		request: []step{do("get_header_values", requestFields, "x-long", 0, 0)},
-		response: []step{
-			do("add_header_value", responseFields, "x-more", "1"),
-		}}, x)
+	c := carry(t, script{request: []step{do("get_header_names", requestFields, out(0), room)}}, x)
 	c.request(policy.Continue)
-	if got, want := uint32(c.result(0)), uint32(len(long)+1); got != want {
-		t.Errorf("length %d, want %d", got, want)
+	if got := c.text(0); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
-	err := c.policy.OnResponseHead(c.session, x)
-	wantKind(t, err, policy.Trap)
+	if got := c.result(0) >> 32; got != 3+2*fewFields {
+		t.Errorf("%d names, want %d", got, 3+2*fewFields)
+	}
 }

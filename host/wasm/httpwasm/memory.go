@@ -5,7 +5,7 @@ import "github.com/tetratelabs/wazero/api"
 // view returns length bytes of the guest's memory. They are the memory itself,
 // so they are valid only until the guest goes on. Out of range it traps.
 func view(mod api.Module, offset, length uint64) []byte {
-	if length == 0 {
+	if uint32(length) == 0 {
 		return nil
 	}
 	b, ok := mod.Memory().Read(uint32(offset), uint32(length))

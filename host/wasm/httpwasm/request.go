@@ -17,12 +17,18 @@ func getMethod(ctx context.Context, mod api.Module, stack []uint64) {
 func setMethod(ctx context.Context, mod api.Module, stack []uint64) {
 	s := sessionOf(ctx)
 	s.mustNotHavePassed("method")
+	if uint32(stack[1]) > maxNameBytes {
+		trap("a method can't have more than %d bytes", maxNameBytes)
+	}
 	method := wasm.CallOf(ctx).String(view(mod, stack[0], stack[1]))
 	if !exchange.ValidName(method) || method == "CONNECT" {
 		trap("%q can't be a request's method", method)
 	}
 	s.x.Request.Method = method
 }
+
+// maxTargetBytes bounds the URI that a guest sets, past what most servers take.
+const maxTargetBytes = 64 << 10
 
 func getURI(ctx context.Context, mod api.Module, stack []uint64) {
 	target := sessionOf(ctx).x.Request.Target
@@ -35,6 +41,9 @@ func getURI(ctx context.Context, mod api.Module, stack []uint64) {
 func setURI(ctx context.Context, mod api.Module, stack []uint64) {
 	s := sessionOf(ctx)
 	s.mustNotHavePassed("URI")
+	if uint32(stack[1]) > maxTargetBytes {
+		trap("a URI can't have more than %d bytes", maxTargetBytes)
+	}
 	target := string(view(mod, stack[0], stack[1]))
 	if target == "" {
 		target = "/"

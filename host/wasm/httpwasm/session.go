@@ -28,6 +28,8 @@ type session struct {
 	fields            exchange.Header   // of the response, set before there is one
 	edits             [2]trailerEdits   // of request and response, for when their body has ended
 	edited            [2]bool           // a trailer of request, response
+	grownFields       int               // set or added by the guest
+	grownBytes        int               // of their names and values
 	host              [1]exchange.Field // room for the authority as a field
 	address           [64]byte          // room for the source address as text
 }

@@ -95,6 +95,9 @@ func (s *session) editTrailer(direction int, op operation, name, value string) {
 		op.apply(&s.x.Response.Trailer, name, value)
 		return
 	}
+	if len(s.edits[direction]) == maxFields {
+		trap("a policy can't change more than %d trailers in advance", maxFields)
+	}
 	s.edits[direction] = append(s.edits[direction], trailerEdit{op, name, value})
 }
 
