@@ -21,11 +21,16 @@ func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
 	if !textFor(w, format) {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	}
-	return tint.NewTextHandler(w, &tint.Options{
-		Level:      level,
-		TimeFormat: time.TimeOnly + ".000",
-		NoColor:    !ColorFor(w),
-	})
+	return tint.NewTextHandler(w, textOptions(level, ColorFor(w)))
+}
+
+func textOptions(level slog.Leveler, colour bool) *tint.Options {
+	return &tint.Options{
+		Level:       level,
+		TimeFormat:  time.TimeOnly + ".000",
+		NoColor:     !colour,
+		ReplaceAttr: cleanAttr,
+	}
 }
 
 func textFor(w io.Writer, format string) bool {
