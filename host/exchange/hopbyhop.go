@@ -125,6 +125,7 @@ var forbiddenTrailers = [...]string{
 	"authorization", "www-authenticate", "authentication-info", "cookie", "set-cookie",
 	"age", "cache-control", "pragma", "expires", "date", "vary", "warning", "location", "retry-after",
 	"forwarded", "x-real-ip", "via",
+	"ergo-link", "ergo-link-failure", "ergo-link-answered-by", // what hosts tell one another
 }
 
 func hasPrefixFold(name, prefix string) bool {
