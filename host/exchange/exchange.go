@@ -143,6 +143,11 @@ type Sink interface {
 	Send(x *Exchange) error
 }
 
+// Interrupter is a Sink that can end a read of the request's body that another
+// goroutine is in the middle of. It fails with a BodyError of
+// os.ErrDeadlineExceeded then, and so do later ones.
+type Interrupter interface{ InterruptBody() }
+
 // SendError says that a response could not be sent to its last byte.
 type SendError struct {
 	Upstream bool // reading the response failed, not writing it
@@ -207,6 +212,15 @@ func (x *Exchange) Context() context.Context {
 
 // SetContext replaces the context; the engine narrows deadlines with it.
 func (x *Exchange) SetContext(ctx context.Context) { x.ctx = ctx }
+
+// ReadWithin has reads of the request's body fail once the context ends, until
+// stop is called: for those who wait for the client before there is an upstream.
+func (x *Exchange) ReadWithin() (stop func() bool) {
+	if sink, ok := x.Sink.(Interrupter); ok {
+		return context.AfterFunc(x.Context(), sink.InterruptBody)
+	}
+	return func() bool { return true }
+}
 
 // Annotate adds a note; past MaxNotes it does nothing.
 func (x *Exchange) Annotate(key, value string) {

@@ -21,6 +21,9 @@ type requestBody struct {
 	responding atomic.Bool // the response has begun: silence is the upstream's business
 	count      atomic.Int64
 
+	finishing sync.Mutex // guards finished
+	finished  bool       // the connection is the next request's
+
 	reading sync.Mutex // held during a read; guards the rest
 	begun   bool       // a read was tried: a 100 (Continue) went out if one was due
 	err     error      // how reading ended; io.EOF: all was read
@@ -67,6 +70,15 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
+// interrupt ends a read that is in progress, unless the call is over.
+func (b *requestBody) interrupt() {
+	b.finishing.Lock()
+	defer b.finishing.Unlock()
+	if b.src != nil && !b.finished {
+		b.call.interruptRead()
+	}
+}
+
 // respond tells that the response begins. A client that streams in both
 // directions may be silent for as long as it likes from here on.
 func (b *requestBody) respond() {
@@ -104,6 +116,9 @@ func (b *requestBody) finish() bool {
 		return true
 	}
 	b.closed.Store(true)
+	b.finishing.Lock()
+	b.finished = true
+	b.finishing.Unlock()
 	if !b.reading.TryLock() {
 		b.call.interruptRead()
 		b.reading.Lock()

@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +222,62 @@ func TestSilentClientIsGivenUp(t *testing.T) {
 			t.Errorf("status: got %s, want 408", got)
 		}
 	})
+}
+
+func TestBodyIsReadWithinTheContext(t *testing.T) {
+	failed := make(chan error, 2)
+	addr := start(t, func(x *exchange.Exchange) {
+		ctx, cancel := context.WithTimeout(x.Context(), 50*time.Millisecond)
+		defer cancel()
+		x.SetContext(ctx)
+		stop := x.ReadWithin()
+		_, err := io.ReadAll(x.Request.Body)
+		stop()
+		failed <- err
+		answer(x, 504, "")
+	}, settings())
+	check := func(t *testing.T, status string) {
+		t.Helper()
+		if err := <-failed; !errors.As(err, new(*exchange.BodyError)) || !errors.Is(err, os.ErrDeadlineExceeded) || status != "504" {
+			t.Errorf("read: got %v and status %s, want a BodyError for a deadline and 504", err, status)
+		}
+	}
+	t.Run("h1", func(t *testing.T) {
+		c := dial(t, addr)
+		c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc")
+		resp, _ := c.response("POST")
+		check(t, strconv.Itoa(resp.StatusCode))
+		c.closed()
+	})
+	t.Run("h2", func(t *testing.T) {
+		c := dialH2(t, addr)
+		c.headers(1, false, ":method", "POST", ":scheme", "http", ":authority", "h", ":path", "/")
+		check(t, c.status(1))
+	})
+}
+
+// An interruption that comes late must not be the next request's.
+func TestBodyThatWasReadIsNotInterrupted(t *testing.T) {
+	var before exchange.Sink
+	addr := start(t, func(x *exchange.Exchange) {
+		if before != nil {
+			before.(exchange.Interrupter).InterruptBody()
+		}
+		before = x.Sink
+		body, err := io.ReadAll(x.Request.Body)
+		if err != nil {
+			t.Errorf("read: %v", err)
+		}
+		answer(x, 200, string(body))
+	}, settings())
+	c := dial(t, addr)
+	for range 3 {
+		c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab")
+		c.send("c")
+		if _, body := c.response("POST"); body != "abc" {
+			t.Errorf("got %q", body)
+		}
+	}
 }
 
 func TestSlowButSteadyUploadIsNotGivenUp(t *testing.T) {

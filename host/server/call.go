@@ -149,4 +149,7 @@ func (c *call) interruptWrite() {
 	}
 }
 
+// InterruptBody follows exchange.Interrupter.
+func (c *call) InterruptBody() { c.body.interrupt() }
+
 var errSentTwice = errors.New("the response was sent already")

@@ -12,7 +12,10 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-var _ exchange.Sink = (*call)(nil)
+var (
+	_ exchange.Sink        = (*call)(nil)
+	_ exchange.Interrupter = (*call)(nil)
+)
 
 // Inform follows exchange.Sink.
 func (c *call) Inform(status int, h *exchange.Header) error {

@@ -17,7 +17,9 @@ func (w *Walk) holdRequestBody(u *use, x *exchange.Exchange) error {
 		r.Body = &w.empty
 		return nil
 	}
+	stop := x.ReadWithin()
 	held, err := hold(r.Body, r.Length, u.requestNeed)
+	stop()
 	if held != nil {
 		r.Body = held
 	}

@@ -133,20 +133,28 @@ func (w *Walk) notItsFault(err error) *exchange.Failure {
 		f := *whole
 		return &f
 	}
-	if f := w.ended(); f != nil {
+	f := w.ended()
+	switch broken := errors.As(err, &body); {
+	case broken && w.stageOver():
+		return w.tier.ended(context.DeadlineExceeded)
+	case broken && !body.Response && isSilence(err) && (f == nil || f.Cause == exchange.CauseClient):
+		// Giving up a silent client ends its context too.
+		return &exchange.Failure{Cause: exchange.CauseClient, Status: 408, Tier: w.tier.name, Err: err}
+	case f != nil || !broken:
 		return f
-	}
-	if !errors.As(err, &body) {
-		return nil
-	}
-	if body.Response {
+	case body.Response:
 		return &exchange.Failure{Cause: exchange.CauseReset, Status: 502, Tier: w.tier.name, Err: err}
 	}
-	f := &exchange.Failure{Cause: exchange.CauseClient, Status: 400, Tier: w.tier.name, Err: err}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		f.Status = 408
-	}
-	return f
+	return &exchange.Failure{Cause: exchange.CauseClient, Status: 400, Tier: w.tier.name, Err: err}
+}
+
+// isSilence reports whether a body ended because its sender was silent for too
+// long (exchange.BodyError).
+func isSilence(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// stageOver reports whether the deadline of the stage at hand has passed.
+func (w *Walk) stageOver() bool {
+	return w.stage != nil && w.stage.timeout > 0 && w.now-w.stageBegan >= w.stage.timeout
 }
 
 // tooLarge answers for a body over a bound: 413 if it is the client's, 502 if it

@@ -2,6 +2,7 @@ package tier
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -95,11 +96,15 @@ func (w *Walk) finish(p *passage) {
 // ended returns the failure of an exchange whose client is gone or whose time in
 // the tier is over at w.now; nil if it goes on.
 func (w *Walk) ended() *exchange.Failure {
-	if w.outer.Err() != nil {
-		return w.tier.ended(context.Cause(w.outer))
-	}
+	// The deadline comes first: it may have ended a read, and with that, by way of
+	// the client's connection, the context around it too.
 	if w.tier.timeout > 0 && w.now-w.began >= w.tier.timeout {
 		return w.tier.ended(context.DeadlineExceeded)
+	}
+	if err := w.outer.Err(); errors.Is(err, context.DeadlineExceeded) {
+		return w.tier.ended(err)
+	} else if err != nil {
+		return w.tier.ended(context.Cause(w.outer))
 	}
 	return nil
 }

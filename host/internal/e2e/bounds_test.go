@@ -156,6 +156,58 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
+// TestBodyThatNeverComes to a policy that waits for it: whatever bound is passed
+// first ends the wait.
+func TestBodyThatNeverComes(t *testing.T) {
+	for _, test := range []struct {
+		name, limits, edge, stage string
+		status                    int
+	}{
+		{"the listener's", `limits.body_timeout = "200ms"`, "", "", 408},
+		{"the tier's", "", `timeout = "200ms"`, "", 504},
+		{"the stage's", "", "", `timeout = "200ms"`, 504},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := start(t, fmt.Sprintf(`
+[[listener]]
+name = "plain"
+address = "127.0.0.1:0"
+%s
+[upstream.origin]
+endpoints = ["ergo:echo"]
+[policy.guest]
+source = %q
+[edge]
+%s
+[[edge.stage]]
+name = "all"
+%s
+use = [{ policy = "guest" }]
+[service]
+upstream = "origin"
+`, test.limits, guest(t, "buffer(64KiB)"), test.edge, test.stage))
+			c := h.dial(t, h1)
+			c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfive.")
+			if status := c.status(); status != test.status {
+				t.Errorf("got status %d, want %d", status, test.status)
+			}
+			c.wantClosed()
+
+			body, in := io.Pipe()
+			defer in.Close()
+			over2 := h.client(t, h2c)
+			r := over2.request(t, "POST", "/", body)
+			go io.WriteString(in, "five.")
+			if resp := over2.do(t, r); resp.StatusCode != test.status {
+				t.Errorf("over HTTP/2: got status %d, want %d", resp.StatusCode, test.status)
+			}
+			if resp, _ := over2.get(t, "/"); resp.StatusCode != 200 {
+				t.Errorf("afterwards: got status %d", resp.StatusCode)
+			}
+		})
+	}
+}
+
 // drip sends a byte now and then until the other side has had enough.
 func drip(t testing.TB, c *raw, begin string) {
 	t.Helper()

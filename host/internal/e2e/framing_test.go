@@ -113,6 +113,7 @@ func TestAmbiguousMessages(t *testing.T) {
 		{"space before the first field", "GET /a HTTP/1.1\r\n Host: a\r\n\r\n" + smuggled, 400, nil},
 		{"folded line", "GET /a HTTP/1.1\r\nHost: a\r\nX: a\r\n Y: b\r\nConnection: close\r\n\r\n", 200, []string{"GET /a "}},
 		{"bare LF", "GET /a HTTP/1.1\nHost: a\nConnection: close\n\n", 200, []string{"GET /a "}},
+		{"asterisk form", "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200, []string{"OPTIONS * "}},
 		{"bare CR", "GET /a HTTP/1.1\rHost: a\r\r", 0, nil},
 		{"more words", "GET /a /b HTTP/1.1\r\nHost: a\r\n\r\n" + smuggled, 400, nil},
 		{"no version", "GET /a\r\nHost: a\r\n\r\n" + smuggled, 400, nil},

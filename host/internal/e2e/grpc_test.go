@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
-	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,23 +18,27 @@ import (
 	"google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
 // service is the origin's side of gRPC.
 type service struct {
 	grpc_testing.UnimplementedTestServiceServer
+	server  *grpc.Server
+	waiting atomic.Int64 // calls without an answer
 }
 
-func newGRPC(t testing.TB) http.Handler {
-	s := grpc.NewServer()
-	grpc_testing.RegisterTestServiceServer(s, service{})
-	t.Cleanup(s.Stop)
+func newService(t testing.TB) *service {
+	s := &service{server: grpc.NewServer()}
+	grpc_testing.RegisterTestServiceServer(s.server, s)
+	t.Cleanup(s.server.Stop)
 	return s
 }
 
 // UnaryCall answers with the payload, or with the status that is asked for, and
 // repeats the caller's x-said as header and trailer.
-func (service) UnaryCall(ctx context.Context, in *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
+func (*service) UnaryCall(ctx context.Context, in *grpc_testing.SimpleRequest) (*grpc_testing.SimpleResponse, error) {
 	said, _ := metadata.FromIncomingContext(ctx)
 	grpc.SetHeader(ctx, metadata.MD{"x-header": said["x-said"], "x-bytes-bin": said["x-bytes-bin"]})
 	grpc.SetTrailer(ctx, metadata.MD{"x-trailer": said["x-said"]})
@@ -42,19 +48,21 @@ func (service) UnaryCall(ctx context.Context, in *grpc_testing.SimpleRequest) (*
 	return &grpc_testing.SimpleResponse{Payload: in.Payload}, nil
 }
 
-// EmptyCall never answers.
-func (service) EmptyCall(ctx context.Context, _ *grpc_testing.Empty) (*grpc_testing.Empty, error) {
+// EmptyCall never answers, and counts how many wait for it.
+func (s *service) EmptyCall(ctx context.Context, _ *grpc_testing.Empty) (*grpc_testing.Empty, error) {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 // StreamingOutputCall sends a message of each size that is asked for.
-func (service) StreamingOutputCall(in *grpc_testing.StreamingOutputCallRequest, s grpc_testing.TestService_StreamingOutputCallServer) error {
+func (*service) StreamingOutputCall(in *grpc_testing.StreamingOutputCallRequest, s grpc_testing.TestService_StreamingOutputCallServer) error {
 	return sendAll(in.ResponseParameters, s)
 }
 
 // StreamingInputCall answers with the size of all messages.
-func (service) StreamingInputCall(s grpc_testing.TestService_StreamingInputCallServer) error {
+func (*service) StreamingInputCall(s grpc_testing.TestService_StreamingInputCallServer) error {
 	var size int32
 	for {
 		in, err := s.Recv()
@@ -68,7 +76,7 @@ func (service) StreamingInputCall(s grpc_testing.TestService_StreamingInputCallS
 }
 
 // FullDuplexCall answers each message with those it asks for.
-func (service) FullDuplexCall(s grpc_testing.TestService_FullDuplexCallServer) error {
+func (*service) FullDuplexCall(s grpc_testing.TestService_FullDuplexCallServer) error {
 	for {
 		in, err := s.Recv()
 		if errors.Is(err, io.EOF) {
@@ -118,7 +126,7 @@ func testGRPC(t *testing.T, p *passage) {
 	t.Run("gRPC upload", func(t *testing.T) { testUpload(ctx, t, c) })
 	t.Run("gRPC download", func(t *testing.T) { testDownload(ctx, t, c) })
 	t.Run("gRPC conversation", func(t *testing.T) { testConversation(talk, t, c) })
-	t.Run("gRPC cancel", func(t *testing.T) { testCancel(talk, t, c) })
+	t.Run("gRPC cancel", func(t *testing.T) { testCancel(talk, t, c, &p.origin.grpc.waiting) })
 }
 
 func testUnary(ctx context.Context, t *testing.T, k kind, c grpc_testing.TestServiceClient) {
@@ -221,9 +229,15 @@ func testConversation(ctx context.Context, t *testing.T, c grpc_testing.TestServ
 	}
 }
 
-// testCancel leaves a conversation in its middle, and a call that is never
-// answered.
-func testCancel(ctx context.Context, t *testing.T, c grpc_testing.TestServiceClient) {
+// testCancel leaves a call that is never answered, and a conversation in its
+// middle.
+func testCancel(ctx context.Context, t *testing.T, c grpc_testing.TestServiceClient, waiting *atomic.Int64) {
+	short, end := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer end()
+	if _, err := c.EmptyCall(short, &grpc_testing.Empty{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v, want deadline exceeded", err)
+	}
+	hosttest.Eventually(t, func() bool { return waiting.Load() == 0 }, "the origin has learnt of the deadline")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s, err := c.FullDuplexCall(ctx)
@@ -241,4 +255,38 @@ func testCancel(ctx context.Context, t *testing.T, c grpc_testing.TestServiceCli
 	if _, err := s.Recv(); status.Code(err) != codes.Canceled {
 		t.Errorf("got %v, want canceled", err)
 	}
+}
+
+// TestConversationThatAPolicyHoldsUp: a policy that reads a request to its end
+// before it lets it go on can't be part of a conversation. The tier's deadline
+// ends it in the way of gRPC.
+func TestConversationThatAPolicyHoldsUp(t *testing.T) {
+	o := startOrigin(t)
+	o.grpc = newService(t)
+	h := start(t, "edge.timeout = \"300ms\"\n"+fmt.Sprintf(bare, fmt.Sprintf("%q", o.URL), `protocol = "h2"`)+fmt.Sprintf(`
+[policy.guest]
+source = %q
+limits.time = "10s"
+[[edge.stage]]
+name = "all"
+use = [{ policy = "guest" }]
+`, guest(t, "buffer(64KiB)")))
+	conn, err := grpc.NewClient("passthrough:///"+h.addrs["plain"], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s, err := grpc_testing.NewTestServiceClient(conn).FullDuplexCall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(&grpc_testing.StreamingOutputCallRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recv(); status.Code(err) != codes.DeadlineExceeded || ctx.Err() != nil {
+		t.Errorf("got %v, want the tier's deadline", err)
+	}
+	hosttest.Eventually(t, func() bool { return h.inFlight(t) == 0 }, "the exchange is over")
 }

@@ -17,7 +17,7 @@ type origin struct {
 
 	mu       sync.Mutex
 	handlers map[string]http.Handler
-	grpc     http.Handler // for calls of gRPC; nil: none
+	grpc     *service // for calls of gRPC; nil: none
 }
 
 // startOrigin speaks HTTP/1.1 and HTTP/2 with prior knowledge.
@@ -37,7 +37,7 @@ func startSecureOrigin(t testing.TB, ca *hosttest.CA) *origin {
 // ServeHTTP follows http.Handler.
 func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if o.grpc != nil && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-		o.grpc.ServeHTTP(w, r)
+		o.grpc.server.ServeHTTP(w, r)
 		return
 	}
 	o.mu.Lock()

@@ -28,6 +28,7 @@ var traffic = []struct {
 	{"expect continue", nil, testExpectContinue},
 	{"expect refused", nil, testExpectRefused},
 	{"expect denied", nil, testExpectDenied},
+	{"early answer", nil, testEarlyAnswer},
 	{"early hints", nil, testEarlyHints},
 	{"server-sent events", nil, testEvents},
 	{"broken response", nil, testBrokenResponse},
@@ -43,7 +44,7 @@ var traffic = []struct {
 func TestEverythingThroughEveryPolicy(t *testing.T) {
 	ca := hosttest.NewCA(t)
 	secure := startSecureOrigin(t, ca)
-	secure.grpc = newGRPC(t)
+	secure.grpc = newService(t)
 	simple := startOrigin(t)
 	for _, upstream := range []struct {
 		name   string
@@ -241,6 +242,25 @@ func expectContinue(t *testing.T, p *passage, path, deny string, mayAsk bool) (s
 	}
 	r.ContentLength = 4
 	return p.client.do(t, r).StatusCode
+}
+
+// testEarlyAnswer has the origin answer an upload that it does not want to see to
+// its end: the client gets that answer, not the host's complaint.
+func testEarlyAnswer(t *testing.T, p *passage) {
+	if p.kind == whole {
+		t.Skip("the policy wants to see it to its end")
+	}
+	path := p.origin.at(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(403)
+		io.WriteString(w, "no more")
+	})
+	r := p.client.request(t, "POST", path, io.LimitReader(hosttest.Zeros{}, 4<<20))
+	r.ContentLength = 4 << 20
+	resp := p.client.do(t, r)
+	p.kind.check(t, resp.Header)
+	if body := all(t, resp.Body); resp.StatusCode != 403 || body != "no more" {
+		t.Errorf("got status %d and %q", resp.StatusCode, body)
+	}
 }
 
 // testEarlyHints reads 103 before the origin goes on.

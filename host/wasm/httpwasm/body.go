@@ -88,11 +88,13 @@ func (s *session) streamRequest(into []byte) (n int, eof bool) {
 	}
 	call := s.guest.instance.Call()
 	var err error
+	stop := s.x.ReadWithin()
 	call.Pause()
 	for n == 0 && err == nil {
 		n, err = from.Read(into)
 	}
 	call.Resume()
+	stop()
 	s.request.consumed += int64(n)
 	if err != nil && err != io.EOF {
 		panic(senderError(err, false))
@@ -114,9 +116,11 @@ func (s *session) holdRequest() {
 		return
 	}
 	call := s.guest.instance.Call()
+	stop := s.x.ReadWithin()
 	call.Pause()
 	held, err := s.policy.bodies.request.hold(r.Body, r.Length)
 	call.Resume()
+	stop()
 	if held != nil {
 		r.Body = held
 		s.request.bytes = held.Bytes()
