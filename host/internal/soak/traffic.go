@@ -135,11 +135,14 @@ func driveGets(secure, h2 bool) func(ctx, loading context.Context, v *variants) 
 
 // driveSocket echoes over one WebSocket for as long as the load lasts.
 func driveSocket(ctx, loading context.Context, v *variants) (n int64, err error) {
-	c, _, err := websocket.Dial(ctx, "ws://"+v.plain+"/socket", nil)
+	c, resp, err := websocket.Dial(ctx, "ws://"+v.plain+"/socket", nil)
 	if err != nil {
 		return 0, err
 	}
 	defer c.CloseNow()
+	if err := oneGeneration(resp.Header.Get); err != nil {
+		return 0, err
+	}
 	for ; loading.Err() == nil; n++ {
 		sent := []byte(strconv.FormatInt(n, 10))
 		if err := c.Write(ctx, websocket.MessageText, sent); err != nil {
@@ -174,7 +177,13 @@ func driveEvents(ctx, loading context.Context, v *variants) (n int64, err error)
 
 // driveStream holds gRPC streams open for some round trips each.
 func driveStream(ctx, loading context.Context, v *variants) (n int64, err error) {
-	conn, err := grpc.NewClient(v.secure, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})))
+	var dials atomic.Int64 // the client would dial again without a word
+	conn, err := grpc.NewClient("passthrough:"+v.secure,
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true})),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}))
 	if err != nil {
 		return 0, err
 	}
@@ -183,6 +192,9 @@ func driveStream(ctx, loading context.Context, v *variants) (n int64, err error)
 		if err := stream(ctx, grpc_testing.NewTestServiceClient(conn)); err != nil {
 			return n, err
 		}
+	}
+	if again := dials.Load() - 1; again > 0 {
+		return n, fmt.Errorf("the connection was dropped %d times", again)
 	}
 	return n, nil
 }
