@@ -38,14 +38,25 @@ func RemoveHopByHop(h *Header) {
 // naming them is an error of the sender (7.6.1).
 func removeNamed(h *Header) {
 	var names []string
+	var present map[string]bool // and not in names yet; only for long lists
 	for i := range h.fields {
 		if !equalFold(h.fields[i].Name, "connection") {
 			continue
 		}
 		for option := range strings.SplitSeq(h.fields[i].Value, ",") {
-			if option = trimSpace(option); option != "" && !neverAnOption(option) {
-				names = append(names, option)
+			if option = trimSpace(option); option == "" || neverAnOption(option) {
+				continue
 			}
+			if len(names) == fewOptions && present == nil {
+				present = h.names()
+			}
+			if present != nil {
+				if option = strings.ToLower(option); !present[option] {
+					continue
+				}
+				present[option] = false
+			}
+			names = append(names, option)
 		}
 	}
 	for _, name := range names {
@@ -53,6 +64,19 @@ func removeNamed(h *Header) {
 			h.Del(name)
 		}
 	}
+}
+
+// fewOptions is more than any honest client lists. A list that fills a whole
+// head must not be held against each field.
+const fewOptions = 16
+
+// names returns the fields' names in lower case.
+func (h *Header) names() map[string]bool {
+	names := make(map[string]bool, len(h.fields))
+	for i := range h.fields {
+		names[strings.ToLower(h.fields[i].Name)] = true
+	}
+	return names
 }
 
 func neverAnOption(name string) bool {

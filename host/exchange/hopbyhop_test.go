@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -27,6 +28,27 @@ func TestRemoveHopByHop(t *testing.T) {
 		if got := fmt.Sprint(test.header.Fields()); got != test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
+	}
+}
+
+func TestLongListOfConnectionOptions(t *testing.T) {
+	h := header("X-A", "1", "x-b", "2", "X-C", "3", "x-a", "4", "Content-Length", "5",
+		"Connection", "content-length, "+strings.Repeat("x, X-a, te,", 1000)+"X-B")
+	RemoveHopByHop(h)
+	if got, want := fmt.Sprint(h.Fields()), "[{X-C 3} {Content-Length 5}]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func BenchmarkLongListOfConnectionOptions(b *testing.B) {
+	h := header("Connection", strings.Repeat("a,", 32000))
+	for i := range 120 {
+		h.Add(fmt.Sprintf("x%d", i), "")
+	}
+	var copied Header
+	for b.Loop() {
+		copied.CopyFrom(h)
+		RemoveHopByHop(&copied)
 	}
 }
 
