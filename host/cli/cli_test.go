@@ -297,6 +297,7 @@ func TestSettingsThatChangeInPlace(t *testing.T) {
 		t.Errorf("no word of the restart that it takes: %q", mustOut)
 	}
 	h.log.Debug("loud")
+	h.log.Flush()
 	if log := errs.String(); strings.Contains(log, "quiet") || !strings.Contains(log, "loud") {
 		t.Errorf("got %s", log)
 	}

@@ -22,7 +22,7 @@ type host struct {
 	server    *server.Server
 	admin     *admin.Server // nil without an admin address
 	telemetry *telemetry.Telemetry
-	log       *slog.Logger
+	log       *telemetry.HostLog
 	level     *slog.LevelVar
 
 	watching sync.WaitGroup
@@ -34,8 +34,9 @@ type host struct {
 func startHost(ctx context.Context, path string, m *manifest.Manifest, mode engine.Mode, out Streams) (*host, error) {
 	h := &host{level: new(slog.LevelVar), unwatch: func() {}}
 	h.level.Set(telemetry.ParseLevel(m.Host.Log.Level))
-	h.log = telemetry.NewLogger(out.Err, m.Host.Log.Format, h.level)
+	h.log = telemetry.NewHostLog(out.Err, m.Host.Log.Format, h.level)
 	if err := h.assemble(m, mode, out.Out); err != nil {
+		h.log.Close()
 		return nil, err
 	}
 	h.control = &control{Engine: h.engine, path: path, wanted: path, policies: sources(m), swapped: h.settle}
@@ -50,20 +51,21 @@ func startHost(ctx context.Context, path string, m *manifest.Manifest, mode engi
 // assemble makes the parts, of which none does anything yet.
 func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Writer) error {
 	var err error
-	if h.telemetry, err = telemetry.New(telemetryConfig(m.Telemetry), version(), h.log); err != nil {
+	if h.telemetry, err = telemetry.New(telemetryConfig(m.Telemetry), version(), h.log.Logger); err != nil {
 		return err
 	}
+	h.log.Count(h.telemetry.Metrics.DroppedLines("host"))
 	if m.Host.Log.Access {
 		h.telemetry.Access = telemetry.NewAccessLog(accessLog, m.Host.Log.Format, h.telemetry.Metrics.DroppedLines("access"))
 	}
 	listeners := new(doors)
-	if h.parts, err = newParts(mode, cacheDir(m), h.telemetry, listeners, h.log); err != nil {
+	if h.parts, err = newParts(mode, cacheDir(m), h.telemetry, listeners, h.log.Logger); err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()
 		return errors.Join(err, h.telemetry.Shutdown(last))
 	}
 	h.server = server.New(h.engine, server.Options{
-		Log: h.log, RED: h.telemetry.Metrics.Listener,
+		Log: h.log.Logger, RED: h.telemetry.Metrics.Listener,
 		MaxConnections: m.Host.MaxConnections, DrainTimeout: m.Host.DrainTimeout.D(),
 	})
 	listeners.server = h.server
@@ -79,10 +81,10 @@ func (h *host) open(ctx context.Context, m *manifest.Manifest) error {
 	}
 	if m.Host.Admin != "" {
 		opts := admin.Options{
-			Address: m.Host.Admin, Token: m.Host.AdminToken, Host: h.control, Version: version(), Log: h.log,
+			Address: m.Host.Admin, Token: m.Host.AdminToken, Host: h.control, Version: version(), Log: h.log.Logger,
 		}
 		if m.Telemetry.Prometheus {
-			opts.Metrics = h.telemetry.Metrics.Handler(h.log)
+			opts.Metrics = h.telemetry.Metrics.Handler(h.log.Logger)
 		}
 		var err error
 		if h.admin, err = admin.Listen(opts); err != nil {
@@ -103,7 +105,7 @@ func (h *host) watch() {
 			// What is wrong is in the log and the history.
 			_, _ = h.control.Swap(ctx, "watch", h.control.sourceFor(paths))
 		},
-		log:   h.log,
+		log:   h.log.Logger,
 		quiet: watchQuiet,
 	}
 	w.begin()
@@ -111,7 +113,8 @@ func (h *host) watch() {
 	h.watching.Go(func() { w.run(ctx) })
 }
 
-// shutdown ends everything; exchanges in flight have until ctx ends.
+// shutdown ends everything, last the log; exchanges in flight have until ctx
+// ends.
 func (h *host) shutdown(ctx context.Context) error {
 	h.unwatch()
 	h.watching.Wait()
@@ -127,7 +130,17 @@ func (h *host) shutdown(ctx context.Context) error {
 	if h.admin != nil {
 		errs = append(errs, h.admin.Shutdown(last))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if cutOff(err) {
+		h.log.Warn("exchanges were cut off", "err", err)
+	}
+	h.log.Close()
+	return err
+}
+
+// cutOff reports whether a shutdown ended before the last exchange did.
+func cutOff(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // lastTimeout is for ending parts that no exchange uses any more.
@@ -143,7 +156,7 @@ func (h *host) settle(m *manifest.Manifest) {
 	h.telemetry.Tracer.SetSample(m.Telemetry.Sample)
 }
 
-// announce logs where the host can be reached.
+// announce logs where the host can be reached, ahead of what is printed next.
 func (h *host) announce() {
 	for name, address := range h.server.Addrs() {
 		h.log.Info("listening", "listener", name, "address", address.String())
@@ -151,6 +164,7 @@ func (h *host) announce() {
 	if h.admin != nil {
 		h.log.Info("admin API", "address", h.admin.Address())
 	}
+	h.log.Flush()
 }
 
 // telemetryConfig is the manifest's [telemetry].

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	stdlog "log"
 	"log/slog"
@@ -116,8 +115,7 @@ func (h *host) stop(signals <-chan os.Signal) error {
 	ctx, done := untilSignal(ctx, signals)
 	defer done()
 	err := h.shutdown(ctx)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		h.log.Warn("exchanges were cut off", "err", err)
+	if cutOff(err) {
 		return reportedError{err}
 	}
 	return err

@@ -246,3 +246,34 @@ func TestLevelChangesWhileInUse(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestStuckReaderHoldsUpNoLogger(t *testing.T) {
+	m := NewMetrics("test")
+	out := &stuckWriter{entered: make(chan struct{}), free: make(chan struct{})}
+	log := NewHostLog(out, "json", slog.LevelInfo)
+	log.Count(m.DroppedLines("host"))
+	log.Info("taken by the reader")
+	<-out.entered
+	text := strings.Repeat("x", 1024)
+	for range 2 * lineBufferBytes / len(text) {
+		log.Info(text)
+	}
+	close(out.free)
+	log.Close()
+	if got := find(scrape(t, m), "ergo_log_lines_dropped_total", "source=host").GetCounter().GetValue(); got == 0 {
+		t.Error("lost lines are not counted")
+	}
+}
+
+func TestFlushedLinesAreWritten(t *testing.T) {
+	var out countingWriter
+	w := newLineWriter(&out, time.Hour, nil)
+	defer w.Close(time.Minute)
+	for n := 1; n <= 100; n++ {
+		_, _ = w.Write([]byte("line\n"))
+		w.Flush(time.Minute)
+		if got := out.count(); got != n {
+			t.Fatalf("got %d lines written, want %d", got, n)
+		}
+	}
+}

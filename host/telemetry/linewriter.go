@@ -3,6 +3,7 @@ package telemetry
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,11 +18,12 @@ const (
 type lineWriter struct {
 	out     io.Writer
 	delay   time.Duration
-	dropped *Counter
+	dropped atomic.Pointer[Counter]
 
-	mu     sync.Mutex
-	buf    []byte
-	closed bool
+	mu      sync.Mutex
+	buf     []byte
+	flushes []chan<- struct{} // closed once what is in buf is written
+	closed  bool
 
 	wake chan struct{} // holds one
 	done chan struct{} // closed when the flusher has ended
@@ -29,10 +31,8 @@ type lineWriter struct {
 
 // newLineWriter starts the flusher, which Close stops; lines wait at most delay.
 func newLineWriter(out io.Writer, delay time.Duration, dropped *Counter) *lineWriter {
-	w := &lineWriter{
-		out: out, delay: delay, dropped: dropped,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
-	}
+	w := &lineWriter{out: out, delay: delay, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	w.dropped.Store(dropped)
 	go w.flusher()
 	return w
 }
@@ -42,7 +42,7 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	if w.closed || len(w.buf)+len(line) > lineBufferBytes {
 		w.mu.Unlock()
-		w.dropped.Add(1)
+		w.dropped.Load().Add(1)
 		return len(line), nil
 	}
 	before := len(w.buf)
@@ -67,6 +67,20 @@ func (w *lineWriter) Close(limit time.Duration) {
 	}
 }
 
+// Flush returns when all lines so far are written, at the latest after limit.
+func (w *lineWriter) Flush(limit time.Duration) {
+	written := make(chan struct{})
+	w.mu.Lock()
+	w.flushes = append(w.flushes, written)
+	w.mu.Unlock()
+	w.signal()
+	select {
+	case <-written:
+	case <-w.done:
+	case <-time.After(limit):
+	}
+}
+
 func (w *lineWriter) signal() {
 	select {
 	case w.wake <- struct{}{}:
@@ -83,12 +97,15 @@ func (w *lineWriter) flusher() {
 		<-w.wake
 		w.gather()
 		w.mu.Lock()
-		lines, closed := w.buf, w.closed
-		w.buf = spare[:0]
+		lines, flushes, closed := w.buf, w.flushes, w.closed
+		w.buf, w.flushes = spare[:0], nil
 		w.mu.Unlock()
 		if len(lines) > 0 {
 			// A log that cannot be written has nobody to be told.
 			_, _ = w.out.Write(lines)
+		}
+		for _, written := range flushes {
+			close(written)
 		}
 		if closed {
 			return
@@ -119,5 +136,5 @@ func (w *lineWriter) gather() {
 func (w *lineWriter) hurried() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.closed || len(w.buf) >= lineFlushBytes
+	return w.closed || len(w.flushes) > 0 || len(w.buf) >= lineFlushBytes
 }

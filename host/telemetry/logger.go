@@ -10,9 +10,34 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// NewLogger returns the host's log on w: coloured text for people if format is
-// "text", or "auto" (or empty) and w is a terminal; else JSON. level may change
-// while the log is in use.
+// HostLog is the log of a host that serves. Lines are written at once, but behind
+// the back of whoever logs them: a reader that is stuck costs lines, and holds up
+// neither an exchange nor a swap nor the end of the host.
+type HostLog struct {
+	*slog.Logger
+	lines *lineWriter
+}
+
+// NewHostLog returns a log on w, with a format and a level as of NewLogger. Close
+// ends it.
+func NewHostLog(w io.Writer, format string, level slog.Leveler) *HostLog {
+	lines := newLineWriter(w, 0, nil)
+	return &HostLog{slog.New(newHandler(sameTerminal{lines, w}, format, level)), lines}
+}
+
+// Count has lost lines counted from now on.
+func (l *HostLog) Count(dropped *Counter) { l.lines.dropped.Store(dropped) }
+
+// Flush returns when all lines so far are written; it does not wait long for a
+// reader that is stuck.
+func (l *HostLog) Flush() { l.lines.Flush(logCloseWindow) }
+
+// Close is Flush, after which lines are lost.
+func (l *HostLog) Close() { l.lines.Close(logCloseWindow) }
+
+// NewLogger returns a log on w: coloured text for people if format is "text", or
+// "auto" (or empty) and w is a terminal; else JSON. level may change while the
+// log is in use.
 func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(newHandler(w, format, level))
 }
