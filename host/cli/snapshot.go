@@ -2,6 +2,7 @@ package cli
 
 import (
 	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
@@ -48,8 +49,13 @@ func tierState(t engine.TierStatus) telemetry.TierState {
 	}
 }
 
+// policyState leaves the numbers of shared instances to the use that comes first:
+// they are added up over stages.
 func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyState {
 	stats := p.Health.Stats
+	if p.Shared {
+		stats = policy.Stats{}
+	}
 	return telemetry.PolicyState{
 		Tier: tier, Stage: stage, Policy: p.Name, Version: p.Version,
 		Instances: stats.Instances, Busy: stats.Busy, MemoryBytes: stats.MemoryBytes,

@@ -165,6 +165,12 @@ func TestUsesThatAreAlikeShareAPolicy(t *testing.T) {
 	if n := b.loader.open(); n != 1 || change.Loaded != 1 {
 		t.Errorf("%d policies are open, %d counted as loaded; want one", n, change.Loaded)
 	}
+	tiers := b.e.Status().Tiers
+	for i, p := range []PolicyStatus{tiers[0].Stages[0].Policies[0], tiers[0].Stages[1].Policies[0], tiers[1].Stages[0].Policies[0]} {
+		if got, want := p.Shared, i > 0; got != want {
+			t.Errorf("use %d: shared is %v, want %v", i, got, want)
+		}
+	}
 	b.swap(b.manifest([]string{mark("a")}, nil, "keep_generations = 0"))
 	if got := b.get().header.Value("x-seen"); got != "a" {
 		t.Errorf("exchanges see %s, want a", got)

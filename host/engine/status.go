@@ -50,6 +50,7 @@ type PolicyStatus struct {
 	Family  string          `json:"family"`
 	Digest  string          `json:"digest"` // of its module
 	Health  tier.SlotStatus `json:"health"`
+	Shared  bool            `json:"shared,omitempty"` // with a use before it: same instances, same health
 }
 
 // Part is one use of a policy in a generation.
@@ -59,6 +60,7 @@ type Part struct {
 	Version     string
 	Digest      string // of the module; empty if it could not be loaded
 	slot        *slot
+	shared      bool // a part before it has the slot too
 }
 
 // Status tells what runs now; the zero Status before the first generation.
@@ -106,7 +108,8 @@ func (g *generation) tierStatus(t *tier.Tier) TierStatus {
 		for _, p := range g.parts {
 			if p.Tier == t.Name() && p.Stage == s.Name {
 				row.Policies = append(row.Policies, PolicyStatus{
-					Name: p.Policy, Version: p.Version, Family: p.slot.Family, Digest: p.Digest, Health: p.slot.Status(),
+					Name: p.Policy, Version: p.Version, Family: p.slot.Family, Digest: p.Digest,
+					Health: p.slot.Status(), Shared: p.shared,
 				})
 			}
 		}
@@ -123,6 +126,7 @@ func (b *build) partList() []Part {
 			continue
 		}
 		p := Part{Tier: r.tier, Stage: b.stage(r).Name, Policy: r.config.Policy, slot: r.slot}
+		p.shared = slices.ContainsFunc(parts, func(o Part) bool { return o.slot == p.slot })
 		if a := b.artifacts[r.config.Policy]; a != nil {
 			p.Version, p.Digest = a.File.Version, a.Digest
 		}
