@@ -1,6 +1,8 @@
 package tier
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -183,4 +185,50 @@ func TestAnyBodyTooLargeForOne(t *testing.T) {
 		t.Errorf("got status %d where none takes the body, want 413", x.Response.Status)
 	}
 	checkReturned(t, small, large)
+}
+
+// trailing is a body that brings a trailer with its end.
+type trailing struct {
+	io.Reader
+	trailer *exchange.Header
+}
+
+func (b trailing) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		b.trailer.Set("sum", "1")
+	}
+	return n, err
+}
+
+func (trailing) Close() error { return nil }
+
+// A policy that does not let pass, or breaks, leaves nothing in the trailer for
+// those behind the next one, and takes nothing from it.
+func TestTrailerOfARefusedTrial(t *testing.T) {
+	for _, need := range []manifest.BodyNeed{{}, buffer(100)} {
+		for _, mode := range []string{"any", "all"} {
+			first, second := &fake{name: "first", needs: policy.Needs{RequestBody: need}}, &fake{name: "second"}
+			claim := func(x *exchange.Exchange) (policy.Verdict, error) {
+				x.Request.Trailer.Set("user", "admin")
+				x.Request.Trailer.Del("sum")
+				if mode == "all" {
+					return policy.Continue, &policy.Error{Kind: policy.Trap, Err: errors.New("broken")}
+				}
+				return answers(401)(x)
+			}
+			if first.head = claim; need.Max > 0 {
+				first.head, first.body = nil, claim
+			}
+			stage := stageOf(first, second)
+			stage.Combine, stage.OnError = mode, skipAll
+			x := withBody("")
+			x.Request.Body, x.Request.Length = trailing{strings.NewReader("text"), &x.Request.Trailer}, exchange.UnknownLength
+			x.Request.Trailer.Add("sum", "") // announced
+			carry(t, x, echoes, newTier(t, stage))
+			if got := fmt.Sprint(x.Request.Trailer.Fields()); got != "[{sum 1}]" {
+				t.Errorf("%s, body %v: got trailer %s", mode, need.Mode, got)
+			}
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package tier
 
-import "io"
+import (
+	"io"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
 
 // minKept is how much of a body can be read at least and still be taken back.
 const minKept = 1 << 20
@@ -15,6 +19,12 @@ type keptBody struct {
 	settled bool
 	lost    bool // more than max was read
 	closed  bool
+
+	// trailer is the message's, and atEnd what it was when the body ended: before
+	// whoever is to be undone could change it. Of a request; else nil.
+	trailer *exchange.Header
+	atEnd   exchange.Header
+	ended   bool
 }
 
 // Read follows io.Reader.
@@ -28,6 +38,10 @@ func (k *keptBody) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := k.body.Read(p)
+	if err == io.EOF && k.trailer != nil && !k.ended && !k.settled {
+		k.ended = true
+		k.atEnd.CopyFrom(k.trailer)
+	}
 	if k.settled || k.lost {
 		return n, err
 	}

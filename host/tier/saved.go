@@ -7,16 +7,16 @@ import (
 )
 
 // savedRequest is a request as it was before policies that may have to be
-// undone. Trailers are not part of it: they come in while the body is read, which
-// happens once.
+// undone.
 type savedRequest struct {
 	method, scheme, authority, target, upgrade string
 
-	header exchange.Header // in memory of its own
-	length int64
-	body   savedBody
-	route  exchange.Route
-	notes  int
+	header  exchange.Header // in memory of its own
+	trailer exchange.Header // so too; that of keptBody, if the body has ended meanwhile
+	length  int64
+	body    savedBody
+	route   exchange.Route
+	notes   int
 }
 
 // take keeps the request as it is now; max is how much of its body may be read
@@ -26,7 +26,11 @@ func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	s.method, s.scheme, s.authority, s.target, s.upgrade = r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade
 	s.header.CopyFrom(&r.Header)
 	s.length = r.Length
+	s.trailer.CopyFrom(&r.Trailer)
 	r.Body = s.body.take(r.Body, max)
+	if k := s.body.kept; k != nil {
+		k.trailer = &r.Trailer
+	}
 	s.route = x.Route
 	s.notes = len(x.Notes)
 }
@@ -42,6 +46,11 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 	r := &x.Request
 	r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade = s.method, s.scheme, s.authority, s.target, s.upgrade
 	r.Header.CopyFrom(&s.header)
+	if k := s.body.kept; k != nil && k.ended {
+		r.Trailer.CopyFrom(&k.atEnd)
+	} else {
+		r.Trailer.CopyFrom(&s.trailer)
+	}
 	r.Length = s.length
 	x.Route = s.route
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
@@ -57,9 +66,10 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 }
 
 func (s *savedRequest) reset() {
-	header := s.header
+	header, trailer := s.header, s.trailer
 	header.Reset()
-	*s = savedRequest{header: header}
+	trailer.Reset()
+	*s = savedRequest{header: header, trailer: trailer}
 }
 
 // savedResponse is a response as it was before a policy that may have to be
