@@ -105,8 +105,8 @@ func (c *call) writeHead() {
 	resp := &c.x.Response
 	header := c.w.Header()
 	setHeader(header, &resp.Header)
-	if c.http1() && c.body.tooLong() {
-		c.closing = true
+	if c.http1() && (c.body.tooLong() || c.x.Request.Version == exchange.HTTP10) {
+		c.closing = true // HTTP/1.0: net/http drops a Transfer-Encoding that makes its framing void (RFC 9112, 6.1)
 	}
 	if c.closing {
 		header["Connection"] = []string{"close"}

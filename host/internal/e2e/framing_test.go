@@ -114,6 +114,8 @@ func TestAmbiguousMessages(t *testing.T) {
 		{"folded line", "GET /a HTTP/1.1\r\nHost: a\r\nX: a\r\n Y: b\r\nConnection: close\r\n\r\n", 200, []string{"GET /a "}},
 		{"bare LF", "GET /a HTTP/1.1\nHost: a\nConnection: close\n\n", 200, []string{"GET /a "}},
 		{"asterisk form", "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200, []string{"OPTIONS * "}},
+		{"coding in HTTP/1.0", "POST /a HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" + smuggled, 200, []string{"POST /a "}},
+		{"coding and length in HTTP/1.0", "POST /a HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\nok" + smuggled, 200, []string{"POST /a ok"}},
 		{"bare CR", "GET /a HTTP/1.1\rHost: a\r\r", 0, nil},
 		{"more words", "GET /a /b HTTP/1.1\r\nHost: a\r\n\r\n" + smuggled, 400, nil},
 		{"no version", "GET /a\r\nHost: a\r\n\r\n" + smuggled, 400, nil},
