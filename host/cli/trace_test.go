@@ -102,6 +102,13 @@ func TestTraceOfAnExchange(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	about := make(map[string]string)
+	for _, a := range received.get(names[0]).Attributes {
+		about[a.Key] = a.Value.GetStringValue()
+	}
+	if about["ergo.request.id"] == "" || about["ergo.request.id"] != atOrigin.Get("x-request-id") || about["client.address"] != "127.0.0.1" {
+		t.Errorf("the server's span is of %v, the origin was told %q", about, atOrigin.Get("x-request-id"))
+	}
 	for child, parent := range map[string]string{names[1]: names[0], names[2]: names[1], names[3]: names[2], names[4]: names[2]} {
 		if string(received.get(child).ParentSpanId) != string(received.get(parent).SpanId) {
 			t.Errorf("the parent of %q is not %q", child, parent)

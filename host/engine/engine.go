@@ -77,9 +77,13 @@ func New(opts Options) *Engine {
 // returns an error, giveTurn follows.
 func (e *Engine) takeTurn(ctx context.Context) error {
 	select {
-	case e.turn <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("wait for another swap to end: %w", context.Cause(ctx))
+	case e.turn <- struct{}{}: // also for who is late, such as a Close
+	default:
+		select {
+		case e.turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for another swap to end: %w", context.Cause(ctx))
+		}
 	}
 	if e.closed.Load() {
 		e.giveTurn()

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -77,4 +80,36 @@ func TestPanicDoesNotEndOtherExchanges(t *testing.T) {
 	if err := b.e.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestDrainedExchangeIsNobodysFault(t *testing.T) {
+	b := newBench(t)
+	b.swap(b.manifest([]string{mark("old")}, nil))
+	held := &answer{hold: make(chan struct{}), sending: make(chan struct{})}
+	done := make(chan *answer)
+	go func() { done <- b.get(func(x *exchange.Exchange) { x.Sink = held }) }()
+	<-held.sending
+	b.swap(b.manifest([]string{mark("new")}, nil, `drain_timeout = "1ms"`))
+	f := (<-done).x.Failure
+	if f == nil || f.Cause != exchange.CauseTimeout || !errors.Is(f, errDrained) {
+		t.Errorf("got %+v, want the drain deadline as its cause", f)
+	}
+}
+
+func TestCloseIsBounded(t *testing.T) {
+	b := newBench(t)
+	gate := make(chan struct{})
+	b.loader.gates["g"] = gate
+	b.swap(b.manifest([]string{`{ mark = "a", gate = "g" }`}, nil)) // a policy that ignores its context
+	done := make(chan struct{})
+	go func() { b.get(); close(done) }()
+	eventually(t, "the exchange is inside", func() bool { return b.e.Status().Generation.InFlight == 1 })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := b.e.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "do not end") {
+		t.Errorf("got %v, want that exchanges do not end", err)
+	}
+	close(gate)
+	<-done
+	eventually(t, "the generation closes after all", func() bool { return b.loader.open() == 0 })
 }
