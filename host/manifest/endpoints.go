@@ -26,6 +26,9 @@ func loadEndpoints(path string, s settings) ([]Endpoint, error) {
 	var file endpointsFile
 	v := validator{decoder: newDecoder(source, s)}
 	v.structure("", raw, reflect.ValueOf(&file).Elem())
+	if _, written := raw["endpoints"]; !written { // as in a file that was caught half written
+		v.problem("endpoints", "is missing", "write endpoints = [...], empty if there are none")
+	}
 	v.endpoints("endpoints", file.Endpoints)
 	v.problems.Sort()
 	if err := v.problems.Err(); err != nil {

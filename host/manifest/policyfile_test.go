@@ -70,7 +70,7 @@ func TestLoadEndpoints(t *testing.T) {
 	}{
 		{"both forms", `endpoints = ["http://a:1", { url = "https://b:2", weight = 3 }]`, []Endpoint{{"http://a:1", 1}, {"https://b:2", 3}}, ""},
 		{"none", "endpoints = []", []Endpoint{}, ""},
-		{"empty", "", nil, ""},
+		{"caught half written", "", nil, "FILE:1:1: endpoints: is missing: write endpoints = [...], empty if there are none"},
 		{"problems", "endpoint = 1\nendpoints = [\"a\",\n { url = \"http://b:1\", weight = 0 }]", nil,
 			"FILE:1:1: endpoint: unknown key: did you mean \"endpoints\"?\n" +
 				"FILE:2:14: endpoints[0]: \"a\" is not an endpoint: write \"http://host:port\", \"https://host:port\" or \"ergo:echo\"\n" +
