@@ -83,6 +83,14 @@ func (b *build) problem(path, wrong, right string) {
 	b.report(b.m.Source().Problem(path, wrong, right))
 }
 
+// warn notes what is allowed but hardly meant, once.
+func (b *build) warn(path, wrong, right string) {
+	warning := b.m.Source().Problem(path, wrong, right).String()
+	if !slices.Contains(b.warnings, warning) {
+		b.warnings = append(b.warnings, warning)
+	}
+}
+
 // report notes problems; what several uses have in common is noted once.
 func (b *build) report(problems ...manifest.Problem) {
 	b.mu.Lock()

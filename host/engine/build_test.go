@@ -135,6 +135,22 @@ func TestAuthenticationKeepsItsStageRule(t *testing.T) {
 	}
 }
 
+func TestModuleThatDoesNotSayWhatItIsFor(t *testing.T) {
+	b := newBench(t)
+	bare := edited(t, b.manifest([]string{`{ trap = true }`}, nil), `source = "marker"`, `source = "marker/policy.wasm"`)
+	change := b.swap(withRule(bare, `"skip"`))
+	if a := b.get(); a.status != 500 {
+		t.Errorf("a stage's skip let pass what may be authentication: status %d", a.status)
+	}
+	if len(change.Warnings) != 1 || !strings.Contains(change.Warnings[0], "edge.stage[0].on_error: does not hold for policy marker") {
+		t.Errorf("warnings are %q, want one of the rule that does not hold", change.Warnings)
+	}
+	change = b.swap(edited(t, bare, `policy = "marker"`, "policy = \"marker\"\non_error = \"skip\""))
+	if a := b.get(); a.status != 200 || len(change.Warnings) != 0 {
+		t.Errorf("with a rule of its own: status %d, warnings %q", a.status, change.Warnings)
+	}
+}
+
 func TestEachModeNeedsItsParts(t *testing.T) {
 	for _, test := range []struct {
 		mode Mode

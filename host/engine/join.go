@@ -93,7 +93,7 @@ func (b *build) uses(tierName string, stage int) []tier.UseSpec {
 	var specs []tier.UseSpec
 	for _, r := range b.rows {
 		if r.tier == tierName && r.stage == stage {
-			specs = append(specs, tier.UseSpec{Slot: r.slot.Slot, OnError: r.config.OnError})
+			specs = append(specs, tier.UseSpec{Slot: r.slot.Slot, OnError: &r.rules})
 		}
 	}
 	return specs

@@ -36,14 +36,31 @@ func (b *build) loadArtifacts() {
 		}
 	}
 	for _, r := range b.rows {
-		r.rules = tier.Rules(b.stage(r).OnError, r.config.OnError, b.family(r.config.Policy))
+		b.findRules(r)
 	}
 }
 
-// family returns a policy's family. One that could not be read may have been
-// authentication, so it is taken for that: a stage's "skip" must not open it.
+// findRules notes a use's failure rules, and warns where a stage's are written
+// and do not hold.
+func (b *build) findRules(r *row) {
+	stage := b.stage(r)
+	r.rules = tier.Rules(stage.OnError, r.config.OnError, b.family(r.config.Policy))
+	if r.config.OnError == nil && stage.OnError != nil && r.rules == (manifest.OnError{}) && excusesAny(*stage.OnError) {
+		b.warn(manifest.StagePath(r.tier, r.stage)+".on_error",
+			"does not hold for policy "+r.config.Policy+", which is, or may be, authentication: it is denied",
+			"write on_error at its use if that is meant")
+	}
+}
+
+func excusesAny(rules manifest.OnError) bool {
+	return excused(rules.Load) || excused(rules.Config) || excused(rules.Trap) || excused(rules.Timeout) || excused(rules.Overload)
+}
+
+// family returns a policy's family. One that could not be read, or comes without
+// a policy.toml, may be authentication, so it is taken for that: a stage's "skip"
+// must not open it.
 func (b *build) family(policy string) string {
-	if a := b.artifacts[policy]; a != nil {
+	if a := b.artifacts[policy]; a != nil && a.File.Family != "" {
 		return a.File.Family
 	}
 	return "auth"
@@ -85,8 +102,7 @@ func (b *build) artifact(name string, p manifest.Policy) (*policy.Artifact, erro
 	a, err := policy.LoadArtifact(p.Source)
 	if errors.Is(err, fs.ErrNotExist) && p.Digest != "" {
 		if a := b.e.stored(b.m.Host.Data, p.Digest); a != nil {
-			b.warnings = append(b.warnings, b.m.Source().Problem("policy."+name+".source",
-				"is gone: the pinned module comes from the store", "put it back, so that other hosts can start").String())
+			b.warn("policy."+name+".source", "is gone: the pinned module comes from the store", "put it back, so that other hosts can start")
 			return a, nil
 		}
 	}
