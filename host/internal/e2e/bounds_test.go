@@ -212,7 +212,9 @@ upstream = "origin"
 func drip(t testing.TB, c *raw, begin string) {
 	t.Helper()
 	c.send(begin)
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	pace := time.NewTicker(20 * time.Millisecond)
+	defer pace.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-pace.C {
 		if _, err := io.WriteString(c.Conn, "x"); err != nil {
 			return
 		}

@@ -13,8 +13,8 @@ import (
 
 const (
 	largeBytes = 256 << 20 // over the plainest way
-	someBytes  = 24 << 20  // over all others
-	spareBytes = 8 << 20   // that may be in flight, in buffers on all sides
+	someBytes  = 16 << 20  // over all others
+	spareBytes = 6 << 20   // that may be in flight, in buffers on all sides
 )
 
 // TestMemoryStaysFlat moves bodies that are far larger than what may be held of
