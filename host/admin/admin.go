@@ -12,7 +12,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -69,7 +68,7 @@ type Server struct {
 func Listen(opts Options) (*Server, error) {
 	listener, err := listen(opts.Address, opts.Token.Reveal() != "")
 	if err != nil {
-		return nil, fmt.Errorf("admin: %w", err)
+		return nil, err
 	}
 	s := &Server{opts: opts, listener: listener, stopping: make(chan struct{}), ended: make(chan struct{})}
 	s.http = &http.Server{

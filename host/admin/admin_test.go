@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -295,12 +296,14 @@ func TestClientOfSomethingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: http.NotFoundHandler()}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "{}") // JSON, and yet no status
+	})}
 	go func() { _ = server.Serve(other) }()
 	defer server.Close()
 	c := NewClient(other.Addr().String(), "")
 	defer c.Close()
-	if _, err := c.Status(t.Context()); asProblem(t, err).Status != 404 {
+	if _, err := c.Status(t.Context()); !errors.Is(err, ErrNoHost) {
 		t.Errorf("got %v", err)
 	}
 	gone := NewClient(unixAddress(t), "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,9 @@ import (
 
 // maxAnswerBytes bounds what a client reads of an answer.
 const maxAnswerBytes = 64 << 20
+
+// ErrNoHost says that what answers is not the admin API of a host.
+var ErrNoHost = errors.New("is no admin API of an Ergo host")
 
 // Client calls the API of a running host. What the host refuses comes back as a
 // *Problem. It is safe for concurrent use.
@@ -91,6 +95,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer to %s: %w", path, err)
+	}
+	if resp.Header.Get(apiHeader) == "" {
+		return nil, fmt.Errorf("%s: %w (it answers %s)", c.base, ErrNoHost, resp.Status)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		return nil, problemOf(resp.StatusCode, text)

@@ -16,6 +16,7 @@ func (s *Server) guard(public bool, next http.Handler) http.Handler {
 	local := strings.HasPrefix(s.opts.Address, unixPrefix)
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(apiHeader, apiVersion)
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
@@ -42,6 +43,13 @@ func (s *Server) guard(public bool, next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// apiHeader is in every answer, so that a client knows a host from anything else
+// that listens where it looks for one.
+const (
+	apiHeader  = "Ergo-Api"
+	apiVersion = "1"
+)
 
 // What a body may be. A web page cannot send either to another origin without
 // asking first (CORS preflight), which is never allowed.

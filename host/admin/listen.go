@@ -22,7 +22,7 @@ func listen(address string, hasToken bool) (net.Listener, error) {
 	if !hasToken && !isLoopback(address) {
 		return nil, fmt.Errorf("listen on %s: %w", address, ErrOpenAddress)
 	}
-	return net.Listen("tcp", address)
+	return net.Listen("tcp", address) // its errors name what was done to whom
 }
 
 // listenUnix binds a socket that only its owner can connect to. It is bound in

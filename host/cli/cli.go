@@ -53,6 +53,7 @@ func Execute(ctx context.Context, args []string, streams Streams) int {
 func newRoot(streams Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:                        "ergo",
+		Version:                    readBuild().String(),
 		Short:                      "A programmable HTTP proxy: two tiers of WebAssembly policies, swapped while traffic flows",
 		Args:                       noCommand,
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -60,6 +61,7 @@ func newRoot(streams Streams) *cobra.Command {
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.CompletionOptions.HiddenDefaultCmd = true

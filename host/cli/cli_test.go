@@ -19,7 +19,7 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{[]string{"rum"}, "did you mean run?"},
 		{[]string{"run", "--nonsense"}, "unknown flag"},
-		{[]string{"run", "extra"}, "unknown command"},
+		{[]string{"run", "extra.toml"}, "name the manifest with -c extra.toml"},
 		{[]string{"run", "--tier", "middle"}, `there is no tier "middle"`},
 		{[]string{"check", "--tier", "middle"}, `there is no tier "middle"`},
 		{[]string{"check", "a", "b"}, "at most 1"},
@@ -37,7 +37,7 @@ func TestWrongUsage(t *testing.T) {
 func TestNoHost(t *testing.T) {
 	manifest := folder(t, manifestText(t, "1", ""))
 	for _, command := range []string{"status", "history", "swap", "rollback"} {
-		if status, _, errs := ergo(t, command, "-c", manifest); status != exitFailed || !strings.Contains(errs, "admin.sock") {
+		if status, _, errs := ergo(t, command, "-c", manifest); status != exitFailed || !strings.Contains(errs, "admin.sock") || !strings.Contains(errs, "start the host") {
 			t.Errorf("%s: got %d, %q", command, status, errs)
 		}
 	}
@@ -54,7 +54,7 @@ func TestHelpAndVersionAndSchema(t *testing.T) {
 	if err := json.Unmarshal([]byte(mustErgo(t, "version", "--json")), &b); err != nil || b.Version == "" || b.Go == "" {
 		t.Errorf("version: got %+v, %v", b, err)
 	}
-	if out := mustErgo(t, "version"); !strings.HasPrefix(out, "ergo ") {
+	if out := mustErgo(t, "version"); !strings.HasPrefix(out, "ergo ") || out != mustErgo(t, "--version") {
 		t.Errorf("version: got %q", out)
 	}
 	var schema map[string]any

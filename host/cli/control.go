@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ import (
 type control struct {
 	*engine.Engine
 	path    string // of the manifest that the host was started with
+	log     *slog.Logger
 	swapped func(*manifest.Manifest)
 	look    func() // has the watcher look anew; nil without one
 
@@ -33,10 +35,14 @@ func (c *control) Swap(ctx context.Context, cause string, from engine.Source) (*
 	c.attempt(from)
 	c.lookAnew() // before the files are read
 	change, err := c.Engine.Swap(ctx, cause, from)
-	if err == nil {
-		c.swapped(c.Manifest())
+	if err != nil {
+		return nil, err
 	}
-	return change, err
+	c.swapped(c.Manifest())
+	for _, warning := range change.Warnings {
+		c.log.Warn("manifest", "warning", warning)
+	}
+	return change, nil
 }
 
 // Rollback follows engine.Engine.

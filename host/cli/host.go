@@ -39,7 +39,7 @@ func startHost(ctx context.Context, path string, m *manifest.Manifest, mode engi
 		h.log.Close()
 		return nil, err
 	}
-	h.control = &control{Engine: h.engine, path: path, wanted: path, policies: sources(m), swapped: h.settle}
+	h.control = &control{Engine: h.engine, path: path, wanted: path, policies: sources(m), log: h.log.Logger, swapped: h.settle}
 	if err := h.open(ctx, m); err != nil {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout(m))
 		defer cancel()
@@ -88,7 +88,8 @@ func (h *host) open(ctx context.Context, m *manifest.Manifest) error {
 		}
 		var err error
 		if h.admin, err = admin.Listen(opts); err != nil {
-			return err
+			return manifest.Problems{m.Source().Problem("host.admin", err.Error(),
+				"choose another address, or end the host that has this one")}
 		}
 	}
 	_, err := h.control.Swap(ctx, "start", engine.Source{})
@@ -121,24 +122,26 @@ func (h *host) shutdown(ctx context.Context) error {
 	if h.admin != nil {
 		h.admin.Drain()
 	}
-	errs := []error{h.server.Shutdown(ctx)}
+	cut := h.server.Shutdown(ctx)
+	if cutOff(cut) {
+		h.log.Warn("exchanges were cut off", "err", cut)
+	}
 	// What is left has its own short time, so that a full drain does not cost
 	// the last spans and log lines.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTimeout)
 	defer cancel()
-	errs = append(errs, h.close(last), h.telemetry.Shutdown(last))
+	errs := []error{cut, h.close(last)}
+	if err := h.telemetry.Shutdown(last); err != nil {
+		h.log.Warn("the last spans and metrics are lost", "err", err) // harms nothing
+	}
 	if h.admin != nil {
 		errs = append(errs, h.admin.Shutdown(last))
 	}
-	err := errors.Join(errs...)
-	if cutOff(err) {
-		h.log.Warn("exchanges were cut off", "err", err)
-	}
 	h.log.Close()
-	return err
+	return errors.Join(errs...)
 }
 
-// cutOff reports whether a shutdown ended before the last exchange did.
+// cutOff reports whether the server was shut down before its last exchange ended.
 func cutOff(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

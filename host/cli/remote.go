@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,6 +29,21 @@ func (r *remote) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.address, "admin", "",
 		"the host's admin address, with the token in "+tokenVariable+" (default: as in the manifest)")
 	jsonFlag(cmd, &r.asJSON)
+}
+
+// mended adds to an error what an operator can do about it.
+func mended(err error) error {
+	var refused *admin.Problem
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w: set %s, or name a manifest with the host's admin_token", err, tokenVariable)
+	case !errors.As(err, &dial) || dial.Op != "dial":
+		return err
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: be the user that runs the host", err)
+	}
+	return fmt.Errorf("%w: start the host, or name the one that runs with -c or --admin", err)
 }
 
 // client returns a client for the host; its user closes it.

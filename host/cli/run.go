@@ -30,7 +30,7 @@ func newRun(out Streams) *cobra.Command {
 		Long: `Run a host by a manifest until SIGINT or SIGTERM; then exchanges in flight have
 host.shutdown_timeout to end, or none after a second signal. Saving the manifest
 or a file of a policy swaps, and so does SIGHUP.`,
-		Args: args(cobra.NoArgs),
+		Args: args(noFile),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			mode, err := modeOf(o.tier)
 			if err != nil {
@@ -43,6 +43,15 @@ or a file of a policy swaps, and so does SIGHUP.`,
 	cmd.Flags().StringVar(&o.tier, "tier", "", `run one tier alone: "edge" or "service" (default both)`)
 	cmd.Flags().BoolVar(&o.demo, "demo", false, "print commands to try on the manifest that comes with Ergo")
 	return cmd
+}
+
+// noFile points whoever names a manifest as other commands take it to the flag:
+// a host's manifest can be told from a process list.
+func noFile(_ *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	return fmt.Errorf("run takes no argument %q: name the manifest with -c %s", words[0], words[0])
 }
 
 func modeOf(tier string) (engine.Mode, error) {

@@ -98,7 +98,7 @@ func (r *remote) change(ctx context.Context, out Streams, ask func(context.Conte
 func (r *remote) refused(out Streams, err error) error {
 	problem, ok := err.(*admin.Problem)
 	if !ok || !r.asJSON {
-		return err
+		return mended(err)
 	}
 	if err := printJSON(out.Out, problem); err != nil {
 		return err

@@ -17,6 +17,11 @@ type Build struct {
 	Platform string `json:"platform"`
 }
 
+// String is what a person reads.
+func (b Build) String() string {
+	return fmt.Sprintf("ergo %s (%s, %s)", b.Version, b.Go, b.Platform)
+}
+
 func newVersion(out Streams) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -28,7 +33,7 @@ func newVersion(out Streams) *cobra.Command {
 			if asJSON {
 				return printJSON(out.Out, b)
 			}
-			fmt.Fprintf(out.Out, "ergo %s (%s, %s)\n", b.Version, b.Go, b.Platform)
+			fmt.Fprintln(out.Out, b)
 			return nil
 		},
 	}
