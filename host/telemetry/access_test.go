@@ -234,6 +234,16 @@ func TestLoggerFormats(t *testing.T) {
 	}
 }
 
+func TestDurationsHaveAUnit(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var out bytes.Buffer
+		NewLogger(&out, format, slog.LevelInfo).Info("swapped", "took", 1500*time.Millisecond)
+		if got := out.String(); !strings.Contains(got, "1.5s") {
+			t.Errorf("%s: got %q", format, got)
+		}
+	}
+}
+
 func TestLevelChangesWhileInUse(t *testing.T) {
 	var level slog.LevelVar
 	var out bytes.Buffer

@@ -44,9 +44,18 @@ func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 
 func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
 	if !textFor(w, format) {
-		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: spellDuration})
 	}
 	return tint.NewTextHandler(w, textOptions(level, ColorFor(w)))
+}
+
+// spellDuration writes "1.5s" where slog would write a number of nanoseconds that
+// nothing says the unit of.
+func spellDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func textOptions(level slog.Leveler, colour bool) *tint.Options {
@@ -74,9 +83,11 @@ func IsTerminal(w io.Writer) bool {
 	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
 }
 
-// ColorFor reports whether w takes colours: it is a terminal, and the NO_COLOR
-// convention does not forbid it.
-func ColorFor(w io.Writer) bool { return IsTerminal(w) && os.Getenv("NO_COLOR") == "" }
+// ColorFor reports whether w takes colours: it is a terminal that knows them, and
+// the NO_COLOR convention does not forbid it.
+func ColorFor(w io.Writer) bool {
+	return IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
 
 // ParseLevel returns the level of a manifest's host.log.level; anything unknown
 // is info.
