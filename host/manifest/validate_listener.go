@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
@@ -96,8 +97,22 @@ func (v *validator) keyPair(path, cert, key string) {
 	if !certOK || !keyOK {
 		return
 	}
-	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
 		v.problem(place.Key(path, "cert"), "does not make a pair with its key: "+err.Error(), "name PEM files of a certificate chain and of its private key")
+		return
+	}
+	v.validity(place.Key(path, "cert"), pair.Leaf)
+}
+
+// validity warns of a certificate that the other side will not take. It is no
+// problem: a host has to start, and its certificate may be renewed while it runs.
+func (v *validator) validity(path string, c *x509.Certificate) {
+	switch now := time.Now(); {
+	case now.After(c.NotAfter):
+		v.warn(path, "has expired on "+c.NotAfter.UTC().Format(time.DateTime)+" UTC", "renew it: files that change are read anew")
+	case now.Before(c.NotBefore):
+		v.warn(path, "is not valid before "+c.NotBefore.UTC().Format(time.DateTime)+" UTC", "look at the clock of this machine")
 	}
 }
 
