@@ -124,11 +124,17 @@ func readIn(folder, name string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	fail := func(err error) error { return &fs.PathError{Op: "read", Path: filepath.Join(folder, name), Err: err} }
+	fail := func(err error) error {
+		var inRoot *fs.PathError // names the file without its folder
+		if errors.As(err, &inRoot) {
+			err = inRoot.Err
+		}
+		return &fs.PathError{Op: "read", Path: filepath.Join(folder, name), Err: err}
+	}
 	info, err := root.Stat(name) // before the open, which a pipe would block
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, fail(err)
 	case !info.Mode().IsRegular():
 		return nil, fail(errIrregular)
 	case info.Size() > max:
@@ -136,7 +142,7 @@ func readIn(folder, name string, max int64) ([]byte, error) {
 	}
 	file, err := root.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, fail(err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, max+1))

@@ -72,6 +72,7 @@ func TestLoadBareModule(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret.wasm")
 	write(t, outside, module)
+	empty := t.TempDir()
 	missing := t.TempDir()
 	write(t, filepath.Join(missing, "policy.toml"), []byte(policyFile))
 	linked := t.TempDir()
@@ -94,6 +95,7 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		{"nothing", filepath.Join(missing, "none"), is(fs.ErrNotExist)},
 		{"no policy.toml", t.TempDir(), is(fs.ErrNotExist)},
+		{"no policy.toml, by its whole path", empty, mentions("read " + filepath.Join(empty, "policy.toml") + ":")},
 		{"no module", missing, is(fs.ErrNotExist)},
 		{"no Wasm", folder(t, policyFile, []byte("#!/bin/sh")), is(errNotWasm)},
 		{"empty module", folder(t, policyFile, nil), is(errNotWasm)},

@@ -61,8 +61,8 @@ func TestCheckConfig(t *testing.T) {
 		{"valid", `{"keys":["abc"],"mode":"lax","rate":3,"share":0.1,"prefix":"/x","site":"http://a.test","limit":"x"}`, nil},
 		{"missing", `{}`, []string{"keys: is missing"}},
 		{"unknown, near", `{"keys":["abc"],"mod":1}`, []string{`mod: is unknown to the policy: did you mean "mode"?`}},
-		{"type", `{"keys":"abc"}`, []string{"keys: is of type string: want array"}},
-		{"root type", `[]`, []string{"is of type array: want object"}},
+		{"type", `{"keys":"abc"}`, []string{"keys: is a string: write an array"}},
+		{"root type", `[]`, []string{"is an array: write a table"}},
 		{"enum", `{"keys":["abc"],"mode":"hidden"}`, []string{`mode: is none of the values that the policy takes: one of "strict", "lax"`}},
 		{"items", `{"keys":["abc","a"]}`, []string{"keys.1: is too short: at least 3 characters"}},
 		{"none", `{"keys":[]}`, []string{"keys: has too few items: at least 1"}},
@@ -70,13 +70,13 @@ func TestCheckConfig(t *testing.T) {
 		{"too small", `{"keys":["abc"],"rate":0}`, []string{"rate: is too small: at least 1"}},
 		{"too large", `{"keys":["abc"],"rate":11}`, []string{"rate: is too large: at most 10"}},
 		{"fraction", `{"keys":["abc"],"share":0.5}`, []string{"share: is too large: less than 0.5"}},
-		{"pattern", `{"keys":["abc"],"prefix":"hidden"}`, []string{"prefix: does not match the pattern: ^/"}},
+		{"pattern", `{"keys":["abc"],"prefix":"hidden"}`, []string{"prefix: does not have the form that the policy takes: write one that matches ^/"}},
 		{"format", `{"keys":["abc"],"site":"hidden"}`, []string{"site: is not a uri"}},
 		{"no alternative", `{"keys":["abc"],"limit":1}`, []string{"limit: fits none of the forms that the policy takes"}},
 		{"nearest alternative", `{"keys":["abc"],"limit":{"per~/secon":1}}`,
 			[]string{`limit.per~/secon: is unknown to the policy: did you mean "per~/second"?`}},
 		{"several", `{"rate":"hidden","mode":1}`, []string{
-			"keys: is missing", `mode: is none of the values that the policy takes: one of "strict", "lax"`, "rate: is of type string: want integer",
+			"keys: is missing", `mode: is none of the values that the policy takes: one of "strict", "lax"`, "rate: is a string: write an integer",
 		}},
 		{"no JSON", `{`, []string{"is not JSON"}},
 	}
@@ -137,5 +137,5 @@ func FuzzCheckConfig(f *testing.F) {
 }
 
 // said are the words that violations are made of.
-const said = `keys: is missing is of type string: want array integer number is none of the values that the policy takes: ` +
-	`one of "strict", "lax" does not match the pattern: ^/ is not a uri fits none of the forms that the policy takes`
+const said = `keys: is missing is a string: write an array is a number: write an integer is none of the values that the policy takes: ` +
+	`one of "strict", "lax" does not have the form that the policy takes: write one that matches ^/ is not a uri fits none of the forms that the policy takes`

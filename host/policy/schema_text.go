@@ -14,7 +14,7 @@ import (
 func describe(k jsonschema.ErrorKind) (wrong, right string) {
 	switch k := k.(type) {
 	case *kind.Type:
-		return "is of type " + k.Got, "want " + strings.Join(k.Want, " or ")
+		return "is " + article(k.Got), "write " + article(k.Want...)
 	case *kind.Enum:
 		return "is none of the values that the policy takes", "one of " + listOf(k.Want)
 	case *kind.Const:
@@ -22,7 +22,7 @@ func describe(k jsonschema.ErrorKind) (wrong, right string) {
 	case *kind.Format:
 		return "is not a " + k.Want, ""
 	case *kind.Pattern:
-		return "does not match the pattern", k.Want
+		return "does not have the form that the policy takes", "write one that matches " + k.Want
 	case *kind.Not:
 		return "is of a form that the policy does not take", ""
 	case *kind.UniqueItems:
@@ -39,6 +39,24 @@ func describe(k jsonschema.ErrorKind) (wrong, right string) {
 		return wrong, right
 	}
 	return "breaks the rule " + strings.Join(k.KeywordPath(), "/") + " of the policy's schema", ""
+}
+
+// article joins names of JSON types, as TOML knows them: "a table or an array".
+func article(types ...string) string {
+	words := make([]string, len(types))
+	for i, t := range types {
+		switch t {
+		case "array", "integer":
+			words[i] = "an " + t
+		case "object":
+			words[i] = "a table"
+		case "null":
+			words[i] = t
+		default:
+			words[i] = "a " + t
+		}
+	}
+	return strings.Join(words, " or ")
 }
 
 func describeNumber(k jsonschema.ErrorKind) (wrong, right string) {
