@@ -134,72 +134,32 @@ func (c *openChange) end() {
 func (c *openChange) Commit() { c.end() }
 func (c *openChange) Abort()  { c.end() }
 
+// TestHammer swaps, rolls back, checks and reads all at once, under exchanges,
+// and closes twice in the end.
 func TestHammer(t *testing.T) {
 	b := newBench(t)
 	opts := b.e.opts
 	listeners := &oneChange{t: t}
 	opts.Listeners = listeners
 	b.e = New(opts)
-	b.swap(b.manifest([]string{mark("0")}, nil, "keep_generations = 2"))
-	rounds := 60
+	b.swap(b.manifest([]string{mark("0")}, nil))
+	h := &hammer{bench: b, rounds: 60}
 	if testing.Short() {
-		rounds = 15
+		h.rounds = 15
 	}
-	var stop atomic.Bool
-	var load, changes sync.WaitGroup
+	var reads, changes sync.WaitGroup
 	for range 3 {
-		load.Go(func() {
-			for !stop.Load() {
-				a := b.get()
-				if seen := strings.Split(a.header.Value("x-seen")+","+a.marks(), ","); a.status != 200 || len(seen) != 2 || seen[0] != seen[1] {
-					t.Errorf("status %d, marks %v: want one generation", a.status, seen)
-					return
-				}
-			}
-		})
+		reads.Go(h.exchange)
 	}
-	load.Go(func() {
-		for !stop.Load() {
-			s := b.e.Status()
-			for _, r := range b.e.History() {
-				if r.Running && r.To > s.Generation.ID+uint64(4*rounds) {
-					t.Errorf("generation %d runs after %d", r.To, s.Generation.ID)
-				}
-			}
-			b.e.Manifest()
-			b.e.Ready()
-		}
-	})
+	reads.Go(h.look)
 	for worker := range 2 {
-		changes.Go(func() {
-			for n := range rounds {
-				m := mark(fmt.Sprintf("%d-%d", worker, n))
-				keep := fmt.Sprintf("keep_generations = %d\ndrain_timeout = %q", n%4, []string{"1h", "0s"}[n%2])
-				b.swap(b.manifest([]string{m}, nil, keep))
-			}
-		})
+		changes.Go(func() { h.swapOften(worker) })
 	}
-	changes.Go(func() {
-		for n := range rounds {
-			ctx, cancel := context.WithCancel(context.Background())
-			if n%2 == 0 {
-				cancel()
-			}
-			_, _ = b.e.Rollback(ctx, 1+n%3) // there may be none
-			_, _ = b.e.Swap(ctx, "swap", b.manifest([]string{`{ mrak = "wrong" }`}, nil))
-			cancel()
-		}
-	})
-	changes.Go(func() {
-		for n := range rounds {
-			if _, err := b.e.Check(context.Background(), b.manifest([]string{mark(fmt.Sprint("check", n))}, nil)); err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	changes.Go(h.rollBackOften)
+	changes.Go(h.checkOften)
 	changes.Wait()
-	stop.Store(true)
-	load.Wait()
+	h.stop.Store(true)
+	reads.Wait()
 	if n := listeners.open.Load(); n != 0 {
 		t.Errorf("%d changes of listeners are still open", n)
 	}
@@ -214,6 +174,72 @@ func TestHammer(t *testing.T) {
 	}
 	if s := b.e.Status(); len(s.Draining) != 0 || b.loader.open() != 0 {
 		t.Errorf("%d generations are draining, %d policies open", len(s.Draining), b.loader.open())
+	}
+}
+
+// hammer is what everybody does in TestHammer.
+type hammer struct {
+	*bench
+	rounds int
+	stop   atomic.Bool
+}
+
+func (h *hammer) exchange() {
+	for !h.stop.Load() {
+		a := h.get()
+		if seen := strings.Split(a.header.Value("x-seen")+","+a.marks(), ","); a.status != 200 || len(seen) != 2 || seen[0] != seen[1] {
+			h.t.Errorf("status %d, marks %v: want one generation", a.status, seen)
+			return
+		}
+	}
+}
+
+func (h *hammer) look() {
+	for !h.stop.Load() {
+		h.e.Status()
+		h.e.Manifest()
+		newest := uint64(0)
+		for _, r := range h.e.History() {
+			newest = max(newest, r.To)
+			if r.Running && r.Refused {
+				h.t.Error("what was refused runs")
+			}
+		}
+		if id := h.e.Status().Generation.ID; newest > 0 && id == 0 {
+			h.t.Errorf("no generation runs after %d", newest)
+		}
+	}
+}
+
+func (h *hammer) swapOften(worker int) {
+	for n := range h.rounds {
+		settings := fmt.Sprintf("keep_generations = %d\ndrain_timeout = %q", n%4, []string{"1h", "0s"}[n%2])
+		if _, err := h.e.Swap(context.Background(), "swap", h.manifest([]string{mark(fmt.Sprintf("%d-%d", worker, n))}, nil, settings)); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
+// rollBackOften also has callers that are gone, and manifests that are wrong.
+func (h *hammer) rollBackOften() {
+	for n := range h.rounds {
+		ctx, cancel := context.WithCancel(context.Background())
+		if n%2 == 0 {
+			cancel()
+		}
+		_, _ = h.e.Rollback(ctx, 1+n%3) // there may be none
+		if _, err := h.e.Swap(ctx, "swap", h.manifest([]string{`{ mrak = "wrong" }`}, nil)); err == nil {
+			h.t.Error("a wrong manifest was accepted")
+		}
+		cancel()
+	}
+}
+
+func (h *hammer) checkOften() {
+	for n := range h.rounds {
+		if _, err := h.e.Check(context.Background(), h.manifest([]string{mark(fmt.Sprint("check", n))}, nil)); err != nil {
+			h.t.Error(err)
+		}
 	}
 }
 
