@@ -148,6 +148,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 		ErrorLog:            errorLog{log},
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: 4,
+		EnableOpenMetrics:   true,
 	})
 }
 

@@ -278,3 +278,15 @@ func TestPartsComeAndGoUnderLoad(t *testing.T) {
 		t.Errorf("%d parts are left", n)
 	}
 }
+
+func TestOpenMetricsForWhoAsks(t *testing.T) {
+	for accept, want := range map[string]bool{"": false, "application/openmetrics-text; version=1.0.0": true} {
+		rec := httptest.NewRecorder()
+		req := httptest.NewRequest("GET", "/metrics", nil)
+		req.Header.Set("Accept", accept)
+		NewMetrics("test").Handler(slog.New(slog.DiscardHandler)).ServeHTTP(rec, req)
+		if got := strings.HasSuffix(rec.Body.String(), "# EOF\n"); got != want {
+			t.Errorf("%q: got OpenMetrics %v, want %v", accept, got, want)
+		}
+	}
+}
