@@ -12,6 +12,7 @@ import (
 const (
 	maxFunctions     = 1_000_000
 	maxLocals        = 50_000 // of one function
+	maxLoops         = 4000   // of one function: compiling takes time by their square
 	maxTables        = 64
 	maxTableElements = 1 << 20 // of all tables of an instance, 8 MiB
 )
@@ -35,14 +36,16 @@ var errNotUnderstood = errors.New("not valid WebAssembly")
 
 // boundModule checks what wazero takes at its word: it makes room for as many
 // things as a module declares before it looks for them, and lets a table grow to
-// 32 GiB. The module that it returns has tables that can't grow past the bound.
+// 32 GiB. The module that it returns has tables that can't grow past the bound and,
+// if it is to be stoppable, checkpoints.
 // What is no module at all is left to wazero, which says why.
-func boundModule(module []byte) ([]byte, error) {
+func boundModule(module []byte, stoppable bool) ([]byte, error) {
 	if !bytes.HasPrefix(module, []byte("\x00asm\x01\x00\x00\x00")) {
 		return module, nil
 	}
 	out := append(make([]byte, 0, len(module)+64), module[:8]...)
 	r := &reader{bytes: module, at: 8}
+	imported := 0
 	for r.more() {
 		id := r.byte()
 		body := r.take(int(r.u32()))
@@ -50,6 +53,12 @@ func boundModule(module []byte) ([]byte, error) {
 			return nil, fmt.Errorf("section %d: %w", id, r.err)
 		}
 		body, err := boundSection(id, body)
+		if id == sectionImport && err == nil {
+			imported, err = importedFunctions(body)
+		}
+		if id == sectionCode && err == nil && stoppable {
+			body, err = addCheckpoints(body, imported)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("section %d: %w", id, err)
 		}
@@ -57,6 +66,16 @@ func boundModule(module []byte) ([]byte, error) {
 		out = append(out, body...)
 	}
 	return out, nil
+}
+
+func importedFunctions(section []byte) (n int, err error) {
+	r := &reader{bytes: section}
+	for left := r.count(); left > 0 && r.err == nil; left-- {
+		if r.importEntry() == importFunction {
+			n++
+		}
+	}
+	return n, r.err
 }
 
 func boundSection(id byte, body []byte) ([]byte, error) {
@@ -79,7 +98,7 @@ func boundSection(id byte, body []byte) ([]byte, error) {
 	case sectionType:
 		each = (*reader).functionType
 	case sectionImport:
-		each = (*reader).importEntry
+		each = func(r *reader) { r.importEntry() }
 	case sectionExport:
 		each = (*reader).export
 	case sectionElement:

@@ -113,7 +113,7 @@ func TestModulesOfPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := boundModule(module); err != nil {
+		if _, err := boundModule(module, false); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -138,11 +138,11 @@ func FuzzBoundModule(f *testing.F) {
 	f.Add(growing("\x00\x02"))
 	f.Add(moduleOf(section(9, "\x01\x00\x41\x00\x0b"+huge)))
 	f.Fuzz(func(t *testing.T, module []byte) {
-		bounded, err := boundModule(module)
+		bounded, err := boundModule(module, false)
 		if err != nil {
 			return
 		}
-		again, err := boundModule(bounded)
+		again, err := boundModule(bounded, false)
 		if err != nil || string(again) != string(bounded) {
 			t.Errorf("what was bounded changes again: %v", err)
 		}

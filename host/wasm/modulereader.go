@@ -86,11 +86,15 @@ func (r *reader) functionType() {
 	r.take(r.count())
 }
 
-func (r *reader) importEntry() {
+const importFunction = 0
+
+// importEntry returns the kind of what is imported.
+func (r *reader) importEntry() (kind byte) {
 	r.name()
 	r.name()
-	switch r.byte() {
-	case 0: // function
+	kind = r.byte()
+	switch kind {
+	case importFunction:
 		r.u32()
 	case 1: // table
 		r.byte()
@@ -102,6 +106,7 @@ func (r *reader) importEntry() {
 	default:
 		r.fail()
 	}
+	return kind
 }
 
 func (r *reader) limits() {

@@ -80,7 +80,7 @@ func (e *Engine) fill(ctx context.Context, p *pending, key programKey, source So
 }
 
 func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*Program, error) {
-	module, err := boundModule(source.Module)
+	module, err := boundModule(source.Module, !e.options.Unstoppable)
 	if err != nil {
 		return nil, wrap("compile", err)
 	}
