@@ -58,7 +58,7 @@ endpoints = [%q]
 [policy]
 api-key.source = %q
 router = { source = %q, grants = ["ergo_route"] }
-request-guard.source = %q
+%s
 headers.source = %q
 peek = { source = %q, limits = { time = "10s" } }
 buffer = { source = %q, limits = { time = "10s" } }
@@ -67,7 +67,7 @@ buffer = { source = %q, limits = { time = "10s" } }
 name = "head"
 when.host = "head.test"
 use = [
-  { policy = "request-guard", config = { max_target_bytes = 4096 } },
+  %s
   { policy = "api-key", config = { header = "x-api-key", keys = [{ key = "demo", consumer = "tester" }] } },
   { policy = "router", config = { rules = [{ path = "/*", upstream = "origin" }] } },
   { policy = "headers", config = { request.set = { x-edge = "1" }, response.add = { x-policy = "edge" } } },
@@ -106,9 +106,14 @@ use = [{ policy = "buffer" }]
 func startThrough(t testing.TB, endpoint, upstream string) *host {
 	t.Helper()
 	cert, key := hosttest.NewCA(t).Write(t, t.TempDir(), "site", "127.0.0.1")
+	var guard, guardUse string
+	if !compileSlow {
+		guard = fmt.Sprintf("request-guard.source = %q", shipped(t, "request-guard"))
+		guardUse = `{ policy = "request-guard", config = { max_target_bytes = 4096 } },`
+	}
 	return start(t, fmt.Sprintf(through, cert, key, endpoint, upstream,
-		shipped(t, "api-key"), shipped(t, "router"), shipped(t, "request-guard"), shipped(t, "headers"),
-		guest(t, fmt.Sprintf("peek(%dB)", peekBytes)), guest(t, fmt.Sprintf("buffer(%dB)", wholeBytes))))
+		shipped(t, "api-key"), shipped(t, "router"), guard, shipped(t, "headers"),
+		guest(t, fmt.Sprintf("peek(%dB)", peekBytes)), guest(t, fmt.Sprintf("buffer(%dB)", wholeBytes)), guardUse))
 }
 
 // passage is a way from a client to an origin.
