@@ -345,3 +345,19 @@ func TestTwoHostsCannotShareData(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUnusableDataDirectoryCostsRollbacksOnly(t *testing.T) {
+	b := newBench(t)
+	b.write("data", "a file where the folder should be")
+	b.swap(b.manifest([]string{mark("1")}, nil))
+	change := b.swap(b.manifest([]string{mark("2")}, nil))
+	if change.From == change.To || b.get().header.Value("x-seen") != "2" {
+		t.Errorf("got %+v", change)
+	}
+	if _, err := b.e.Rollback(context.Background(), 1); err != nil || b.get().header.Value("x-seen") != "1" {
+		t.Errorf("rollback in memory: %v", err)
+	}
+	if _, err := b.e.Rollback(context.Background(), 1); !errors.Is(err, ErrNoGeneration) {
+		t.Errorf("got %v, want ErrNoGeneration", err)
+	}
+}

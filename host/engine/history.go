@@ -56,9 +56,13 @@ func (h *history) open(path string) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.path = path
-	h.records = append(before, h.records...)
-	return h.rewrite()
+	since := h.records
+	h.path, h.records = path, append(before, since...)
+	if err := h.rewrite(); err != nil {
+		h.path, h.records = "", since // the next try reads it again
+		return err
+	}
+	return nil
 }
 
 func readRecords(path string) ([]Record, error) {

@@ -122,22 +122,22 @@ func TestIDsGoOnWithoutTheArchive(t *testing.T) {
 	}
 }
 
-func TestDataThatCannotBeOpenedRefusesTheStart(t *testing.T) {
+func TestDataThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	b := newBench(t)
 	blocked := filepath.Join(b.folder, "data", "both", "history.jsonl")
 	if err := os.MkdirAll(blocked, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	from := b.manifest([]string{mark("1")}, nil)
-	if _, err := b.e.Swap(context.Background(), "start", from); err == nil || b.e.Ready() || b.loader.open() != 0 {
-		t.Fatalf("got %v, ready %v, %d policies open", err, b.e.Ready(), b.loader.open())
+	if _, err := b.e.Swap(context.Background(), "start", from); err != nil || b.e.disk != nil {
+		t.Fatalf("got %v, disk %v: want a start without a disk", err, b.e.disk)
 	}
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	b.swap(from) // the lock was given back
-	if n := len(b.e.History()); n != 2 {
-		t.Errorf("%d records, want the refused start and the one that went well", n)
+	b.swap(b.manifest([]string{mark("2")}, nil)) // the lock was given back
+	if n := len(b.e.History()); n != 2 || b.e.disk == nil || b.e.Status().Generation.ID != 2 {
+		t.Errorf("%d records, disk %v, generation %d", n, b.e.disk, b.e.Status().Generation.ID)
 	}
 }
 

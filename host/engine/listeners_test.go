@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -94,16 +92,12 @@ func TestWhateverRefusesAGenerationGivesItsPartsBack(t *testing.T) {
 	d := b.withDoors()
 	from := b.manifest([]string{mark("a")}, nil)
 	b.swap(from)
-	if err := os.RemoveAll(filepath.Join(b.folder, "data")); err != nil {
-		t.Fatal(err)
-	}
 	d.refuse = "127.0.0.1:2"
 	for name, try := range map[string]Source{
 		"a policy":   b.manifest([]string{mark("b"), `{ refuse = true }`}, nil),
 		"a listener": edited(t, b.manifest([]string{mark("b")}, nil), `address = "127.0.0.1:1"`, second),
 		"an upstream": edited(t, b.manifest([]string{mark("b")}, nil), `endpoints = ["`+b.origin+`"]`,
 			`discovery.file = "nowhere.toml"`),
-		"the disk": b.manifest([]string{mark("b")}, nil),
 	} {
 		if _, err := b.e.Swap(context.Background(), "swap", try); err == nil {
 			t.Errorf("%s: the swap was not refused", name)

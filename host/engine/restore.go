@@ -18,6 +18,9 @@ type disk struct {
 	lock    *os.File
 }
 
+// errHeld says that another process works with the data directory.
+var errHeld = errors.New("held by another host: give each its own host.data")
+
 // openDisk opens what is under the data directory, once: a manifest that names
 // another one takes effect at the next start.
 func (e *Engine) openDisk(data string) (*disk, error) {
@@ -58,7 +61,7 @@ func (e *Engine) fillDisk(folder string, lock *os.File) error {
 	if err := e.history.open(filepath.Join(folder, "history.jsonl")); err != nil {
 		return err
 	}
-	e.lastID = e.history.lastID()
+	e.lastID = max(e.lastID, e.history.lastID())
 	if len(ids) > 0 {
 		e.lastID = max(e.lastID, ids[len(ids)-1])
 	}
@@ -77,6 +80,20 @@ func (e *Engine) closeDisk() error {
 	lock := e.disk.lock
 	e.disk = nil
 	return errors.Join(e.history.close(), lock.Close())
+}
+
+// number gives b's generation its id and keeps it on disk. A disk that is full
+// or cannot be written to costs rollbacks across a restart, not the swap, nor a
+// start; only another host's directory is left alone.
+func (e *Engine) number(b *build) error {
+	err := e.keepOnDisk(b)
+	if err == nil || errors.Is(err, errHeld) {
+		return err
+	}
+	e.lastID++
+	b.g.id = e.lastID
+	e.opts.Log.Warn("generation not kept on disk: no rollback reaches it after a restart", "generation", b.g.id, "err", err)
+	return nil
 }
 
 // keepOnDisk gives b's generation its id and keeps all that it takes to build it
@@ -118,6 +135,9 @@ func (e *Engine) tidy(keep int) {
 
 // forgetAfter removes from disk the generations that a rollback left behind.
 func (e *Engine) forgetAfter(id uint64) {
+	if e.disk == nil {
+		return
+	}
 	if err := e.disk.archive.removeAfter(id); err != nil {
 		e.opts.Log.Warn("generations that were rolled back stay on disk", "err", err)
 	}

@@ -60,7 +60,7 @@ func (e *Engine) swap(ctx context.Context, from Source) (*Change, error) {
 			From: before.id, To: before.id, Digest: before.digest, Changes: []string{}, Kept: b.kept, Warnings: b.warnings,
 		}, nil
 	}
-	if err := e.keepOnDisk(b); err != nil {
+	if err := e.number(b); err != nil {
 		b.abandon()
 		return nil, err
 	}

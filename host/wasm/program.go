@@ -70,14 +70,20 @@ func (e *Engine) Compile(ctx context.Context, source Source) (*Program, error) {
 }
 
 func (e *Engine) fill(ctx context.Context, p *pending, key programKey, source Source) {
-	defer close(p.ready)
+	p.err = errCompiler // until it returns
+	defer func() {
+		if p.err != nil {
+			e.mu.Lock()
+			delete(e.programs, key)
+			e.mu.Unlock()
+		}
+		close(p.ready)
+	}()
 	p.program, p.err = e.compile(ctx, key, source)
-	if p.err != nil {
-		e.mu.Lock()
-		delete(e.programs, key)
-		e.mu.Unlock()
-	}
 }
+
+// errCompiler is what others that wait for a program see if compiling it panics.
+var errCompiler = errors.New("the compiler broke")
 
 func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*Program, error) {
 	module, err := boundModule(source.Module, !e.options.Unstoppable)
