@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -167,7 +165,7 @@ func TestClientCertificates(t *testing.T) {
 func TestCertificatesAreReloaded(t *testing.T) {
 	ca := hosttest.NewCA(t)
 	listener, dir := secured(t, ca, []string{"old.test"})
-	var logged lockedBuffer
+	var logged hosttest.Buffer
 	s := server.New(handlerFunc(func(x *exchange.Exchange) { answer(x, 200, "") }), server.Options{
 		Log: slog.New(slog.NewTextHandler(&logged, nil)), ReloadInterval: time.Millisecond,
 	})
@@ -271,22 +269,4 @@ func TestPlainHTTPOnTLS(t *testing.T) {
 	if resp, _ := c.response("GET"); resp.StatusCode != 400 {
 		t.Errorf("status: got %d, want 400", resp.StatusCode)
 	}
-}
-
-// lockedBuffer is a buffer that a log can be written to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,12 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
 // host is the ergo command, running in this process.
@@ -177,23 +176,7 @@ func linesWith(text string, parts ...string) string {
 func hasLine(text string, parts ...string) bool { return linesWith(text, parts...) != "" }
 
 // buffer is a log that may be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write follows io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
+type buffer struct{ hosttest.Buffer }
 
 // tail is the end of the log, for a test that failed.
 func (b *buffer) tail() string {

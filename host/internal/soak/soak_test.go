@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cli"
+	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
 // TestSwapsLoseNothing runs the soak inside this process, so that the race
@@ -35,7 +34,7 @@ func TestSwapsLoseNothing(t *testing.T) {
 // startInside runs the command in this process.
 func startInside(ctx context.Context, manifest string) (func() error, func() string, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	log := &lockedBuffer{}
+	log := &hosttest.Buffer{}
 	status := make(chan int, 1)
 	go func() {
 		status <- cli.Execute(ctx, []string{"run", "-c", manifest}, cli.Streams{Out: log, Err: log})
@@ -48,22 +47,4 @@ func startInside(ctx context.Context, manifest string) (func() error, func() str
 		return nil
 	}
 	return stop, log.String, nil
-}
-
-// lockedBuffer is a bytes.Buffer for several writers.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
