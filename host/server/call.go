@@ -24,6 +24,7 @@ type call struct {
 
 	closing  bool // the connection ends with this response
 	sent     bool // Send was called
+	informed bool // net/http's header has the fields of an informational response
 	broken   bool // the response can't be completed: the client must see that
 	hijacked bool // the connection was taken over for a tunnel
 }

@@ -22,13 +22,32 @@ func (c *call) Inform(status int, h *exchange.Header) error {
 	if c.sent || status <= 100 || status > 199 || status == 101 || c.x.Request.Version == exchange.HTTP10 {
 		return nil
 	}
-	header := c.w.Header()
+	header, err := c.freshHeader()
+	if err != nil {
+		return err
+	}
 	setHeader(header, h)
+	c.informed = true
 	c.writing.begin()
 	c.w.WriteHeader(status)
 	c.writing.end()
-	clear(header)
 	return c.r.Context().Err()
+}
+
+// freshHeader returns net/http's header without the fields of an informational
+// response. Those of HTTP/2 may still be on their way to a client that is gone:
+// then the context has ended and the header can't be touched any more.
+func (c *call) freshHeader() (http.Header, error) {
+	header := c.w.Header()
+	if !c.informed {
+		return header, nil
+	}
+	if err := c.r.Context().Err(); err != nil {
+		return nil, err
+	}
+	clear(header)
+	c.informed = false
+	return header, nil
 }
 
 // Send follows exchange.Sink.
@@ -80,7 +99,9 @@ func (c *call) sendable() error {
 // respond writes an ordinary response.
 func (c *call) respond() *exchange.SendError {
 	resp := &c.x.Response
-	c.writeHead()
+	if err := c.writeHead(); err != nil {
+		return &exchange.SendError{Err: err}
+	}
 	if c.x.Request.Method == "HEAD" || !bodyAllowed(resp.Status) {
 		return nil
 	}
@@ -101,9 +122,12 @@ func bodyAllowed(status int) bool { return status != 204 && status != 304 }
 
 // writeHead gives the head to net/http, which keeps it until there is content
 // or a flush.
-func (c *call) writeHead() {
+func (c *call) writeHead() error {
 	resp := &c.x.Response
-	header := c.w.Header()
+	header, err := c.freshHeader()
+	if err != nil {
+		return err
+	}
 	setHeader(header, &resp.Header)
 	if c.http1() && (c.body.tooLong() || c.x.Request.Version == exchange.HTTP10) {
 		c.closing = true // HTTP/1.0: net/http drops a Transfer-Encoding that makes its framing void (RFC 9112, 6.1)
@@ -121,6 +145,7 @@ func (c *call) writeHead() {
 		header["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
 	c.w.WriteHeader(resp.Status)
+	return nil
 }
 
 // tellLength reports whether the head says how long the body is: not where that
