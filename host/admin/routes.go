@@ -39,7 +39,7 @@ func (s *Server) routes() []route {
 	if s.opts.Metrics != nil {
 		routes = append(routes, route{"GET", "/metrics", false, s.opts.Metrics.ServeHTTP})
 	}
-	return routes
+	return append(routes, s.profileRoutes()...)
 }
 
 func (s *Server) handler() http.Handler {
