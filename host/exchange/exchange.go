@@ -195,23 +195,68 @@ type Exchange struct {
 	// the client; final after Send.
 	RequestBytes, ResponseBytes int64
 
-	ctx context.Context
+	// Arena has the text that was made for the exchange. Fields, targets and other
+	// text of an exchange may be views of it or of what was received: all of that
+	// ends with the exchange, and who keeps some longer clones it.
+	Arena Arena
+
+	life *Life
+	ctx  context.Context // life with values, such as a span; nil: life itself
 }
 
 // MaxNotes bounds Notes, so that a policy can't grow a log line without end.
 const MaxNotes = 32
 
-// Context ends when the client goes away or a deadline of the exchange passes.
-// It is never nil.
+// Life returns how long the exchange may go on. It is never nil.
+func (x *Exchange) Life() *Life {
+	if x.life == nil {
+		x.life = NewLife(nil)
+	}
+	return x.life
+}
+
+// Begin makes l the life of the exchange.
+func (x *Exchange) Begin(l *Life) { x.life, x.ctx = l, nil }
+
+// Context is Life, with the values that SetContext added: it ends when the
+// client goes away or a deadline of the exchange passes. It is never nil.
 func (x *Exchange) Context() context.Context {
 	if x.ctx == nil {
-		return context.Background()
+		return x.Life()
 	}
 	return x.ctx
 }
 
-// SetContext replaces the context; the engine narrows deadlines with it.
-func (x *Exchange) SetContext(ctx context.Context) { x.ctx = ctx }
+// SetContext replaces the context, which should be derived from the one there
+// is. Of any other one the exchange gets a new life.
+func (x *Exchange) SetContext(ctx context.Context) {
+	switch l := LifeOf(ctx); {
+	case l == nil || l != x.life:
+		x.Begin(NewLife(ctx))
+	case ctx == context.Context(l):
+		x.ctx = nil
+	default:
+		x.ctx = ctx
+	}
+}
+
+// Reset makes the exchange ready for the next one of the same connection, with
+// the memory that it has.
+func (x *Exchange) Reset() {
+	request, response := &x.Request, &x.Response
+	clear(x.Notes)
+	fresh := Exchange{Conn: x.Conn, Sink: x.Sink, Arena: x.Arena, Notes: x.Notes[:0]}
+	fresh.Request.Header, fresh.Request.Trailer = request.Header, request.Trailer
+	fresh.Response.Header, fresh.Response.Trailer = response.Header, response.Trailer
+	for _, h := range []*Header{&fresh.Request.Header, &fresh.Request.Trailer, &fresh.Response.Header, &fresh.Response.Trailer} {
+		h.Reset()
+	}
+	fresh.Arena.Reset()
+	if x.life != nil {
+		fresh.life = x.life.Next()
+	}
+	*x = fresh
+}
 
 // ReadWithin has reads of the request's body fail once the context ends, until
 // stop is called: for those who wait for the client before there is an upstream.

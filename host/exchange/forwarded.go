@@ -5,6 +5,12 @@ import (
 	"strings"
 )
 
+// address returns the peer's address as text.
+func (x *Exchange) address() string {
+	var text [64]byte
+	return x.Arena.String(x.Conn.Remote.Addr().Unmap().WithZone("").AppendTo(text[:0]))
+}
+
 // forwardedElement renders one hop in the form of RFC 7239, 4.
 func forwardedElement(x *Exchange) string {
 	var b strings.Builder

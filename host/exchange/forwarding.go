@@ -40,19 +40,17 @@ func (f *Forwarding) Inbound(x *Exchange) {
 
 // identify settles the request id.
 func (f *Forwarding) identify(x *Exchange, trusted bool) {
-	if f.RequestID == "" {
-		x.ID = newID()
-		return
-	}
-	if trusted {
+	if trusted && f.RequestID != "" {
 		if id, _ := x.Request.Header.Get(f.RequestID); validID(id) {
 			x.ID = id
 			x.Request.Header.Set(f.RequestID, id)
 			return
 		}
 	}
-	x.ID = newID()
-	x.Request.Header.Set(f.RequestID, x.ID)
+	x.ID = newID(&x.Arena)
+	if f.RequestID != "" {
+		x.Request.Header.Set(f.RequestID, x.ID)
+	}
 }
 
 // Outbound adds what the upstream is told of the client and of the host. Call
@@ -60,18 +58,18 @@ func (f *Forwarding) identify(x *Exchange, trusted bool) {
 func (f *Forwarding) Outbound(x *Exchange) {
 	h := &x.Request.Header
 	if f.xForwarded() {
-		appendList(h, "X-Forwarded-For", x.Conn.Remote.Addr().Unmap().WithZone("").String())
-		if !h.Has("X-Forwarded-Proto") {
-			h.Add("X-Forwarded-Proto", x.Request.Scheme)
+		appendList(&x.Arena, h, XForwardedFor, "X-Forwarded-For", x.address())
+		if !h.HasKnown(XForwardedProto) {
+			h.AddKnown(XForwardedProto, "X-Forwarded-Proto", x.Request.Scheme)
 		}
-		if !h.Has("X-Forwarded-Host") && x.Received.Authority != "" {
-			h.Add("X-Forwarded-Host", x.Received.Authority)
+		if !h.HasKnown(XForwardedHost) && x.Received.Authority != "" {
+			h.AddKnown(XForwardedHost, "X-Forwarded-Host", x.Received.Authority)
 		}
 	}
 	if f.forwarded() {
-		appendList(h, "Forwarded", forwardedElement(x))
+		appendList(&x.Arena, h, Forwarded, "Forwarded", forwardedElement(x))
 	}
-	f.via(h, x.Request.Version)
+	f.via(&x.Arena, h, x.Request.Version)
 }
 
 // Returned adds Via to a response that came from the upstream.
@@ -80,16 +78,16 @@ func (f *Forwarding) Returned(x *Exchange) {
 	if version == 0 {
 		version = HTTP11
 	}
-	f.via(&x.Response.Header, version)
+	f.via(&x.Arena, &x.Response.Header, version)
 }
 
 // via appends "1.1 name"; the protocol's name is left out for HTTP.
-func (f *Forwarding) via(h *Header, version Version) {
+func (f *Forwarding) via(a *Arena, h *Header, version Version) {
 	if f.Via == "" {
 		return
 	}
 	number := strings.TrimPrefix(version.String(), "HTTP/")
-	appendList(h, "Via", number+" "+f.Via)
+	appendList(a, h, Via, "Via", a.Concat(number, " ", f.Via))
 }
 
 func (f *Forwarding) xForwarded() bool { return f.Mode == "x-forwarded" || f.Mode == "both" }
@@ -153,30 +151,34 @@ func (f *Forwarding) walk(h *Header, name string, remote netip.Addr, parse func(
 func (f *Forwarding) removeClaims(h *Header, trusted bool) {
 	kept := 0
 	for i := range h.fields {
-		if f.isVain(h.fields[i].Name, trusted) {
+		if f.isVain(h.fields[i].Name, h.ids[i], trusted) {
 			continue
 		}
-		h.fields[kept] = h.fields[i]
+		h.fields[kept], h.ids[kept] = h.fields[i], h.ids[i]
 		kept++
 	}
-	clear(h.fields[kept:])
-	h.fields = h.fields[:kept]
+	h.truncate(kept)
 }
 
 // isVain reports whether a field of that name is a claim that nobody believes.
 // Proxies write none with "_", but many servers take it for "-" (RFC 3875,
 // 4.1.18).
-func (f *Forwarding) isVain(name string, trusted bool) bool {
+func (f *Forwarding) isVain(name string, id Known, trusted bool) bool {
 	const x = "x-forwarded-"
 	switch {
-	case len(name) >= len(x) && alike(name[:len(x)], x):
-		return !trusted || !f.xForwarded() || strings.IndexByte(name, '_') >= 0
-	case equalFold(name, "forwarded"):
+	case id == Forwarded:
 		return !trusted || !f.forwarded()
-	case alike(name, "x-real-ip"):
+	case id == XRealIP:
 		return true // one address with no list to walk: nobody can vouch for it
+	case len(name) > 0 && lower(name[0]) == 'x':
+		if len(name) >= len(x) && alike(name[:len(x)], x) {
+			return !trusted || !f.xForwarded() || strings.IndexByte(name, '_') >= 0
+		}
+		if alike(name, "x-real-ip") {
+			return true
+		}
 	}
-	return alike(name, f.RequestID) && !equalFold(name, f.RequestID)
+	return len(name) == len(f.RequestID) && alike(name, f.RequestID) && !equalFold(name, f.RequestID)
 }
 
 // alike compares field names without case, and "_" as "-".
@@ -201,16 +203,18 @@ func dashed(c byte) byte {
 
 // appendList adds a member to the end of a list: to the last field of that
 // name, or as a new one.
-func appendList(h *Header, name, member string) {
-	for i := len(h.fields) - 1; i >= 0; i-- {
-		if f := &h.fields[i]; equalFold(f.Name, name) {
-			if f.Value == "" {
-				f.Value = member
-			} else {
-				f.Value += ", " + member
-			}
-			return
+func appendList(a *Arena, h *Header, id Known, name, member string) {
+	for i := len(h.ids) - 1; i >= 0 && h.present.has(id); i-- {
+		if h.ids[i] != id {
+			continue
 		}
+		f := &h.fields[i]
+		if f.Value == "" {
+			f.Value = member
+		} else {
+			f.Value = a.Concat(f.Value, ", ", member)
+		}
+		return
 	}
-	h.Add(name, member)
+	h.AddKnown(id, name, member)
 }

@@ -7,44 +7,42 @@ import "strings"
 // kind whether named or not. TE stays as "trailers" if it offered that, because
 // the host passes trailers on (10.1.4).
 func RemoveHopByHop(h *Header) {
-	trailers, named := false, false
-	for i := range h.fields {
-		switch f := &h.fields[i]; {
-		case equalFold(f.Name, "connection"):
-			named = true
-		case equalFold(f.Name, "te"):
-			trailers = trailers || HasToken(f.Value, "trailers")
-		}
+	if h.present&hopByHopNames == 0 {
+		return
 	}
-	if named {
+	trailers := h.present.has(TE) && h.hasToken(TE, "trailers")
+	if h.present.has(Connection) {
 		removeNamed(h)
 	}
-	kept := 0
-	for i := range h.fields {
-		if !hopByHop(h.fields[i].Name) {
-			h.fields[kept] = h.fields[i]
-			kept++
+	h.removeKnown(hopByHopNames)
+	if trailers {
+		h.AddKnown(TE, "TE", "trailers")
+	}
+}
+
+// hasToken reports whether a field of that name has the token in its list.
+func (h *Header) hasToken(id Known, token string) bool {
+	for i := h.find(0, id, ""); i >= 0; i = h.find(i+1, id, "") {
+		if HasToken(h.fields[i].Value, token) {
+			return true
 		}
 	}
-	clear(h.fields[kept:])
-	h.fields = h.fields[:kept]
-	if trailers {
-		h.Add("TE", "trailers")
-	}
+	return false
 }
 
 // removeNamed removes the fields that Connection lists. Fields that only look
 // like an option and that the message can't do without are left alone, as
 // naming them is an error of the sender (7.6.1).
 func removeNamed(h *Header) {
-	var names []string
+	var store [fewOptions]string
+	names := store[:0]
 	var present map[string]bool // and not in names yet; only for long lists
 	for i := range h.fields {
-		if !equalFold(h.fields[i].Name, "connection") {
+		if h.ids[i] != Connection {
 			continue
 		}
 		for option := range strings.SplitSeq(h.fields[i].Value, ",") {
-			if option = trimSpace(option); option == "" || neverAnOption(option) {
+			if option = trimSpace(option); option == "" || noField(option) {
 				continue
 			}
 			if len(names) == fewOptions && present == nil {
@@ -60,9 +58,7 @@ func removeNamed(h *Header) {
 		}
 	}
 	for _, name := range names {
-		if !hopByHop(name) { // those go anyway
-			h.Del(name)
-		}
+		h.Del(name)
 	}
 }
 
@@ -79,38 +75,22 @@ func (h *Header) names() map[string]bool {
 	return names
 }
 
-func neverAnOption(name string) bool {
-	return equalFold(name, "close") || equalFold(name, "host") || equalFold(name, "cache-control") ||
-		equalFold(name, "content-length")
+// noField reports whether an option of Connection names no field that is to be
+// removed for it: "close", what a message can't do without, and what goes anyway.
+func noField(option string) bool {
+	id := KnownName(option)
+	return id != Unknown && (neverOptions|hopByHopNames).has(id) || equalFold(option, "close")
 }
 
-// hopByHop reports whether a field of that name never travels further than
-// one connection. Trailer is one of them: the side that writes announces the
-// trailers that it writes. What only servers that take "_" for "-" would read as
-// the framing of the message (RFC 3875, 4.1.18) goes no further either.
-func hopByHop(name string) bool {
-	switch len(name) {
-	case 2:
-		return equalFold(name, "te")
-	case 7:
-		return equalFold(name, "trailer") || equalFold(name, "upgrade")
-	case 10:
-		return equalFold(name, "connection") || equalFold(name, "keep-alive")
-	case 14:
-		return equalFold(name, "http2-settings") || equalFold(name, "content_length")
-	case 16:
-		return equalFold(name, "proxy-connection")
-	case 17:
-		return equalFold(name, "transfer-encoding") || equalFold(name, "transfer_encoding")
-	case 18:
-		return equalFold(name, "proxy-authenticate")
-	case 19:
-		return equalFold(name, "proxy-authorization")
-	case 25:
-		return equalFold(name, "proxy-authentication-info")
-	}
-	return false
-}
+var neverOptions = setOf(Host, CacheControl, ContentLength)
+
+// hopByHopNames are the fields that never travel further than one connection.
+// Trailer is one of them: the side that writes announces the trailers that it
+// writes. What only servers that take "_" for "-" would read as the framing of
+// the message (RFC 3875, 4.1.18) goes no further either.
+var hopByHopNames = setOf(TE, Trailer, Upgrade, Connection, KeepAlive, HTTP2Settings, UnderscoredContentLength,
+	ProxyConnection, TransferEncoding, UnderscoredTransferEncoding, ProxyAuthenticate, ProxyAuthorization,
+	ProxyAuthenticationInfo)
 
 // HasToken reports whether a comma-separated list has that token, without case
 // and without parameters ("trailers;q=0.5" has "trailers").
@@ -133,7 +113,7 @@ func TrailerAllowed(name string) bool {
 		return false
 	}
 	name = strings.ReplaceAll(name, "_", "-")
-	if hopByHop(name) || hasPrefixFold(name, "if-") || hasPrefixFold(name, "content-") || hasPrefixFold(name, "x-forwarded-") {
+	if hopByHopNames.has(KnownName(name)) || hasPrefixFold(name, "if-") || hasPrefixFold(name, "content-") || hasPrefixFold(name, "x-forwarded-") {
 		return false
 	}
 	for _, forbidden := range forbiddenTrailers {

@@ -3,6 +3,7 @@ package exchange
 import (
 	"encoding/hex"
 	"math/rand/v2"
+	"unsafe"
 )
 
 // maxIDBytes bounds a request id that is taken over, because it goes into
@@ -12,7 +13,7 @@ const maxIDBytes = 128
 // newID returns 128 random bits as hex. They come from the runtime's
 // ChaCha8 generator: they don't repeat and can't be guessed from outside, and
 // cost no system call.
-func newID() string {
+func newID(a *Arena) string {
 	var bits [16]byte
 	for i := 0; i < len(bits); i += 8 {
 		word := rand.Uint64()
@@ -20,9 +21,9 @@ func newID() string {
 			bits[i+j] = byte(word >> (8 * j))
 		}
 	}
-	var text [32]byte
-	hex.Encode(text[:], bits[:])
-	return string(text[:])
+	text := a.Bytes(2 * len(bits))
+	hex.Encode(text, bits[:])
+	return unsafe.String(unsafe.SliceData(text), len(text))
 }
 
 // validID accepts what UUIDs, ULIDs, trace ids and base64 are made of.
