@@ -35,7 +35,7 @@ func TestLifeEnds(t *testing.T) {
 	if l.Err() != context.Canceled || l.Cause() != errGone || CauseOf(child) != errGone {
 		t.Errorf("got %v, %v, %v", l.Err(), l.Cause(), CauseOf(child))
 	}
-	if before.interrupted != 1 || released.interrupted != 0 {
+	if before.interrupted == 0 || released.interrupted != 0 {
 		t.Errorf("interrupted %d and %d times", before.interrupted, released.interrupted)
 	}
 	if err := l.Hold(new(wait)); err != errGone {
