@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZ (10s)
 	@.ci/fuzz $(FUZZ)
 
 .PHONY: bench
-bench: ## Ergo beside nginx, HAProxy and Caddy, with wrk; writes .bench/; FLAGS='-only nginx,ergo'
+bench: ## Ergo beside nginx, HAProxy and Caddy, held against its goals; writes .bench/; FLAGS=-help lists flags
 	$(GO) run ./host/internal/bench $(FLAGS)
 
 .PHONY: micro

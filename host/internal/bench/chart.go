@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Measures of the chart, in pixels.
@@ -36,11 +37,10 @@ const (
 func renderChart(r *result) []byte {
 	targets := charted(r)
 	height := headerHeight + rowHeight*len(targets) + footerHeight
-	width := max(minWidth, 2*chartMargin+labelWidth+len(r.Scenarios)*(panelWidth+panelGap)-panelGap)
+	scenarios := slices.DeleteFunc(slices.Clone(r.Scenarios), func(name string) bool { return name == slowScenario || name == idleScenario })
+	width := max(minWidth, 2*chartMargin+labelWidth+len(scenarios)*(panelWidth+panelGap)-panelGap)
 	c := &canvas{}
-	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="13" role="img">`+"\n", width, height, width, height)
-	c.printf(`<title>CPU time per request</title>` + "\n")
-	c.printf(`<rect width="100%%" height="100%%" fill="#ffffff"/>` + "\n")
+	c.begin(width, height, "CPU time per request")
 	c.text(chartMargin, 34, `font-size="18" font-weight="600" fill="`+inkColor+`"`, "CPU time per request of the whole proxy")
 	c.text(chartMargin, 54, `font-size="12" fill="`+faintColor+`"`,
 		fmt.Sprintf("less is better; median of %s, whiskers from least to most; dashed line: %s", plural(r.Rounds, "round"), baseline))
@@ -52,7 +52,7 @@ func renderChart(r *result) []byte {
 		}
 		c.text(chartMargin+labelWidth-10, rowMiddle(i)+4, `text-anchor="end" font-weight="`+weight+`" fill="`+inkColor+`"`, name)
 	}
-	for i, scenario := range r.Scenarios {
+	for i, scenario := range scenarios {
 		p := panel{canvas: c, left: float64(chartMargin + labelWidth + i*(panelWidth+panelGap)), targets: targets, rows: r.rows(scenario)}
 		p.draw(scenarioTitle(scenario))
 	}
@@ -156,6 +156,13 @@ func niceStep(most float64) float64 {
 
 // canvas collects the text of an SVG.
 type canvas struct{ bytes.Buffer }
+
+// begin starts a picture of that size on white ground.
+func (c *canvas) begin(width, height int, title string) {
+	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="13" role="img">`+"\n", width, height, width, height)
+	c.printf("<title>%s</title>\n", title)
+	c.printf(`<rect width="100%%" height="100%%" fill="#ffffff"/>` + "\n")
+}
 
 func (c *canvas) printf(format string, arguments ...any) { fmt.Fprintf(c, format, arguments...) }
 

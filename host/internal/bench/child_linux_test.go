@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -77,4 +78,18 @@ func gone(pid int) bool {
 	}
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	return err != nil || strings.Contains(string(line), ") Z ")
+}
+
+func TestRaiseFileLimitReachesChildren(t *testing.T) {
+	if err := raiseFileLimit(256); err != nil {
+		t.Fatal(err)
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", "ulimit -n").Output()
+	if want := strconv.FormatUint(limit.Max, 10); err != nil || strings.TrimSpace(string(out)) != want {
+		t.Errorf("a child may open %q files, %v, want %s", out, err, want)
+	}
 }

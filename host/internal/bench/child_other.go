@@ -14,3 +14,5 @@ func isolate(*exec.Cmd) {}
 func terminate(p *os.Process) { _ = p.Kill() }
 
 func killGroup(p *os.Process) { _ = p.Kill() }
+
+func raiseFileLimit(int) error { return nil }

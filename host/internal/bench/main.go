@@ -1,7 +1,8 @@
 // Command bench measures what a proxy costs: it drives Ergo and the proxies it is compared with over the same
-// small job, one after another, on one machine, and writes a table, a chart and every raw figure.
+// small job, one after another, on one machine, and writes tables, charts, every raw figure, and which of Ergo's
+// goals are met. -help lists all flags.
 //
-//	go run ./host/internal/bench [-rounds 3] [-duration 3s] [-connections 64] [-only nginx,ergo] [-bodies 1KiB,deny] [-out .bench]
+//	go run ./host/internal/bench [-rounds 5] [-duration 3s] [-only nginx,ergo] [-scenarios 1KiB,idle] [-profile] [-out .bench]
 //
 // The job: 401 unless the header x-api-key is right, one header added to the request, one to the response. The
 // figure to steer by is the CPU time per request of the proxy's whole process tree: on a machine whose cores
@@ -76,7 +77,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := writeReports(opts.out, result, out); err != nil {
+	if err := writeReports(opts.folder, result, out); err != nil {
 		return err
 	}
 	if len(result.Excluded) > 0 {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -16,37 +15,50 @@ import (
 type options struct {
 	rounds      int
 	duration    time.Duration // of one measurement; whole seconds, as wrk counts them
-	connections int
-	only        []string // targets or families of targets; none: all
+	connections int           // that wrk keeps busy
+	slow, idle  int           // connections in the scenarios of these names
+	only        []string      // targets or families of targets; none: all
 	scenarios   []scenario
-	out         string // the folder for the reports
+	profile     bool
+	folder      string // for the reports
 }
 
-// scenario is one kind of traffic.
-type scenario struct {
-	name   string
-	path   string // at the origin
-	bytes  int    // the length of the origin's answer
-	denied bool   // requests carry a wrong key, so the proxy answers
-}
+// maxIdle is the most connections that the peers are configured for, with room for the busy ones.
+const maxIdle = peerConnections - 1000
 
-// denyScenario is the name of the scenario in which every request is refused.
-const denyScenario = "deny"
+// usageText comes before the list of flags.
+const usageText = `bench measures what a request costs in Ergo and in the proxies it is compared with.
 
-// maxBodyBytes bounds an answer, which the harness and the origin hold in memory.
-const maxBodyBytes = 64 << 20
+Each round drives every target through every scenario, one after another; figures are medians over the rounds.
+With everything installed and the defaults a run takes about 25 minutes; for a first look:
+
+  make bench FLAGS='-only nginx-plain,nginx-njs,ergo-0,ergo-2 -scenarios 1KiB -rounds 3'
+
+Scenarios: an answer's size (1KiB, 64KiB, 1MiB); deny, requests with a wrong key; slow-loris, p99 of the busy
+connections without and with -slow others that send a byte now and then; idle, resident memory for each of
+-idle connections that did one request.
+
+`
 
 func parseOptions(arguments []string, out io.Writer) (options, error) {
 	var o options
-	var only, bodies string
+	var only, scenarios string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	flags.IntVar(&o.rounds, "rounds", 3, "how often every target is measured; medians are over rounds")
+	flags.Usage = func() {
+		fmt.Fprint(out, usageText)
+		flags.PrintDefaults()
+	}
+	flags.IntVar(&o.rounds, "rounds", 5, "how often every target is measured; medians are over rounds")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one measurement, in whole seconds")
 	flags.IntVar(&o.connections, "connections", 64, "connections that wrk keeps busy")
+	flags.IntVar(&o.slow, "slow", 256, "slow connections in the scenario "+slowScenario)
+	flags.IntVar(&o.idle, "idle", 5000, "connections in the scenario "+idleScenario)
 	flags.StringVar(&only, "only", "", "comma-separated targets (nginx, ergo-5) or families (ergo); empty: all")
-	flags.StringVar(&bodies, "bodies", "1KiB,64KiB,"+denyScenario, "comma-separated answer sizes, and "+denyScenario+" for refused requests")
-	flags.StringVar(&o.out, "out", ".bench", "folder for report.md, cpu.svg and raw.json")
+	flags.StringVar(&scenarios, "scenarios", defaultScenarios, "comma-separated scenarios, see above")
+	flags.StringVar(&scenarios, "bodies", defaultScenarios, "another name of -scenarios")
+	flags.BoolVar(&o.profile, "profile", false, "after the last round, also take a CPU profile of Ergo under each scenario's load, to OUT/TARGET-SCENARIO.pprof")
+	flags.StringVar(&o.folder, "out", ".bench", "folder for report.md, cpu.svg, goals.svg and raw.json")
 	if err := flags.Parse(arguments); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return o, err
@@ -55,7 +67,7 @@ func parseOptions(arguments []string, out io.Writer) (options, error) {
 	}
 	o.only = splitList(only)
 	var err error
-	if o.scenarios, err = parseScenarios(bodies); err == nil {
+	if o.scenarios, err = parseScenarios(scenarios); err == nil {
 		err = o.check(flags.Args())
 	}
 	if err != nil {
@@ -72,53 +84,14 @@ func (o options) check(rest []string) error {
 		return fmt.Errorf("-rounds %d: want 1 or more", o.rounds)
 	case o.connections < 1:
 		return fmt.Errorf("-connections %d: want 1 or more", o.connections)
+	case o.slow < 1:
+		return fmt.Errorf("-slow %d: want 1 or more", o.slow)
+	case o.idle < 1 || o.idle > maxIdle:
+		return fmt.Errorf("-idle %d: want 1 to %d", o.idle, maxIdle)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return fmt.Errorf("-duration %v: want whole seconds, 1s or more", o.duration)
 	}
 	return nil
-}
-
-func parseScenarios(list string) ([]scenario, error) {
-	var all []scenario
-	seen := map[string]bool{}
-	for _, name := range splitList(list) {
-		if seen[name] {
-			return nil, fmt.Errorf("-bodies names %q twice", name)
-		}
-		seen[name] = true
-		if name == denyScenario {
-			all = append(all, scenario{name: name, path: "/1KiB", bytes: 1 << 10, denied: true})
-			continue
-		}
-		size, err := parseSize(name)
-		if err != nil {
-			return nil, fmt.Errorf("-bodies: %w", err)
-		}
-		all = append(all, scenario{name: name, path: "/" + name, bytes: size})
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("-bodies is empty: want sizes such as 1KiB, or %s", denyScenario)
-	}
-	return all, nil
-}
-
-// parseSize reads a length such as 512B, 64KiB or 1MiB, in bytes.
-func parseSize(s string) (int, error) {
-	for _, unit := range []struct {
-		suffix string
-		bytes  int
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"B", 1}} {
-		digits, found := strings.CutSuffix(s, unit.suffix)
-		if !found {
-			continue
-		}
-		n, err := strconv.Atoi(digits)
-		if err != nil || n < 1 || n > maxBodyBytes/unit.bytes {
-			break
-		}
-		return n * unit.bytes, nil
-	}
-	return 0, fmt.Errorf("%q is no size: want for instance 1KiB, 64KiB or 1MiB, at most %dMiB", s, maxBodyBytes>>20)
 }
 
 func splitList(list string) []string {

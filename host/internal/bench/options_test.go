@@ -15,13 +15,16 @@ func TestParseOptionsDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.rounds != 3 || got.duration != 3*time.Second || got.connections != 64 || got.out != ".bench" || got.only != nil {
+	if got.rounds != 5 || got.duration != 3*time.Second || got.connections != 64 || got.folder != ".bench" || got.slow != 256 || got.idle != 5000 || got.profile || got.only != nil {
 		t.Errorf("defaults are %+v", got)
 	}
 	want := []scenario{
 		{name: "1KiB", path: "/1KiB", bytes: 1024},
 		{name: "64KiB", path: "/64KiB", bytes: 65536},
-		{name: "deny", path: "/1KiB", bytes: 1024, denied: true},
+		{name: "1MiB", path: "/1MiB", bytes: 1 << 20},
+		{name: "deny", path: "/1KiB", bytes: 1024, kind: denied},
+		{name: "slow-loris", path: "/1KiB", bytes: 1024, kind: crowded},
+		{name: "idle", path: "/1KiB", bytes: 1024, kind: idle},
 	}
 	if !slices.Equal(got.scenarios, want) {
 		t.Errorf("scenarios are %+v, want %+v", got.scenarios, want)
@@ -34,8 +37,12 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"-connections 0":        "-connections",
 		"-duration 500ms":       "-duration",
 		"-duration 1500ms":      "-duration",
-		"-bodies ,":             "empty",
-		"-bodies 1KiB,1KiB":     "twice",
+		"-slow 0":               "-slow",
+		"-idle 0":               "-idle",
+		"-idle 7001":            "-idle",
+		"-scenarios ,":          "empty",
+		"-scenarios idle,idle":  "twice",
+		"-scenarios busy":       "busy",
 		"-bodies 1KB":           "1KB",
 		"-bodies 0B":            "0B",
 		"-bodies 65MiB":         "65MiB",

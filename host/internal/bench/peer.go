@@ -12,7 +12,7 @@ import (
 var templateFiles embed.FS
 
 var templates = template.Must(template.New("").
-	Funcs(template.FuncMap{"mark": markName, "variable": nginxVariable, "key": func() string { return apiKey }}).
+	Funcs(template.FuncMap{"mark": markName, "variable": nginxVariable, "key": func() string { return apiKey }, "connections": func() int { return peerConnections }}).
 	ParseFS(templateFiles, "templates/*.tmpl"))
 
 // peerSite is what the configuration templates of the peers see.
@@ -22,6 +22,9 @@ type peerSite struct {
 	User   string // nginx: whom the workers run as; empty: whoever started it
 	Script bool   // do the job in the peer's scripting language
 }
+
+// peerConnections is how many a peer is configured for: those of the scenario idle and some.
+const peerConnections = 8000
 
 // render writes the named template, filled with data, to path.
 func render(path, name string, data any) error {

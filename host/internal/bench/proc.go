@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,8 @@ type usage struct {
 	cpu           time.Duration
 	residentBytes int64
 	processes     int
+	switches      int64 // context switches of the threads there are
+	readBytes     int64 // by read(2) and its kin; 0 where the kernel does not tell. What is spliced is not read.
 }
 
 // processStat is the part of one /proc/PID/stat that we read (proc_pid_stat(5)).
@@ -80,6 +83,8 @@ func treeUsage(proc fs.FS, root int) (usage, error) {
 		sum.cpu += p.cpu
 		sum.residentBytes += p.residentPages * pageBytes
 		sum.processes++
+		sum.switches += contextSwitches(proc, p.pid)
+		sum.readBytes += counters(proc, strconv.Itoa(p.pid)+"/io", "rchar")
 		queue = append(queue, children[p.pid]...)
 	}
 	return sum, nil
@@ -112,4 +117,33 @@ func readProcesses(proc fs.FS) (children map[int][]int, own map[int]processStat,
 		children[p.parent] = append(children[p.parent], p.pid)
 	}
 	return children, own, nil
+}
+
+// contextSwitches adds up those of all threads of a process. A thread that ends takes its own along.
+func contextSwitches(proc fs.FS, pid int) (sum int64) {
+	tasks := strconv.Itoa(pid) + "/task"
+	threads, err := fs.ReadDir(proc, tasks)
+	if err != nil {
+		return 0 // it has ended
+	}
+	for _, thread := range threads {
+		sum += counters(proc, tasks+"/"+thread.Name()+"/status", "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+	}
+	return sum
+}
+
+// counters adds up the named lines of a file of "name: number" lines; what cannot be read counts nothing.
+func counters(proc fs.FS, path string, names ...string) (sum int64) {
+	text, err := fs.ReadFile(proc, path)
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		if slices.Contains(names, name) {
+			n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			sum += n
+		}
+	}
+	return sum
 }

@@ -55,9 +55,16 @@ func TestTreeUsageAddsUpDescendantsOnly(t *testing.T) {
 		"20/stat":   file(statLine(20, "stranger", 1, 1000, 1000, 0, 0, 1000)),
 		"30/status": file("a process that ended after it was listed"),
 		"cpuinfo":   file("no process"),
+
+		"11/task/11/status": file("Name:\tworker\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t2\n"),
+		"11/task/15/status": file("voluntary_ctxt_switches:\t30\nx_voluntary_ctxt_switches:\t100\n"),
+		"12/task/12/status": file("voluntary_ctxt_switches:\tmany\n"),
+		"20/task/20/status": file("voluntary_ctxt_switches:\t1000\n"),
+		"11/io":             file("rchar: 70\nwchar: 100\n"),
+		"13/io":             file("rchar: 7\n"),
 	}
 	got, err := treeUsage(proc, 10)
-	want := usage{cpu: 360 * time.Millisecond, residentBytes: 1000 * int64(os.Getpagesize()), processes: 4}
+	want := usage{cpu: 360 * time.Millisecond, residentBytes: 1000 * int64(os.Getpagesize()), processes: 4, switches: 37, readBytes: 77}
 	if err != nil || got != want {
 		t.Errorf("usage is %+v, %v, want %+v", got, err, want)
 	}

@@ -20,12 +20,14 @@ func exampleResult() *result {
 	r := &result{
 		Machine: machine{CPU: "Example <CPU> & more", Cores: 2, Kernel: "6.1", Go: "go1.26", LoadAverage: 1.25},
 		Rounds:  2, Seconds: 3, Connections: 64, Origin: "nginx/1.0, one worker", Load: "wrk 4",
-		Scenarios: []string{"1KiB", denyScenario},
+		Slow:      256,
+		Scenarios: []string{"1KiB", denyScenario, slowScenario, idleScenario},
 		Targets: []targetInfo{
 			{Name: direct, Job: "forward", Version: "wrk to origin"},
 			{Name: "nginx-plain", Job: "forward", Version: "nginx/1.0"},
 			{Name: "nginx", Job: "key, 1+1 headers", Version: "nginx/1.0"},
 			{Name: "ergo-2", Job: "key, 1+1 headers", Version: "ergo abc"},
+			{Name: "ergo-0", Job: "forward", Version: "ergo abc"},
 		},
 		Missing:  map[string]string{"caddy": installCaddy},
 		Excluded: map[string]string{"haproxy": "status 500 |\n want 200"},
@@ -36,8 +38,14 @@ func exampleResult() *result {
 				RequestsPerSecond: float64(40000 - 1000*i + 100*round), P50Micros: float64(1000 + i), P99Micros: 2500}
 			if t.Name != direct {
 				m.CPUMicros, m.ResidentBytes, m.Processes = float64(8*i+2*round), int64(i)*8<<20, i
+				m.ContextSwitches = float64(i) / 4
 			}
 			r.Measurements = append(r.Measurements, m)
+			if isErgo(t.Name) && t.Job == "forward" {
+				m.Scenario, m.CalmP99Micros = slowScenario, float64(2000+500*round)
+				r.Measurements = append(r.Measurements, m, measurement{Round: round, Target: t.Name, Scenario: idleScenario,
+					Requests: 5000, IdleConnections: 5000, IdleBytes: float64(3072 * round), ResidentBytes: 30 << 20})
+			}
 			if t.Job == "forward" {
 				continue
 			}
@@ -45,6 +53,7 @@ func exampleResult() *result {
 			r.Measurements = append(r.Measurements, m)
 		}
 	}
+	r.Goals = r.goals()
 	return r
 }
 
@@ -71,6 +80,9 @@ func TestRenderChart(t *testing.T) {
 	chart := renderChart(exampleResult())
 	checkGolden(t, "cpu.svg", chart)
 	wellFormed(t, chart)
+	goals := renderGoalsChart(exampleResult())
+	checkGolden(t, "goals.svg", goals)
+	wellFormed(t, goals)
 }
 
 func TestRenderChartOfOneUnmeasuredScenario(t *testing.T) {
@@ -112,7 +124,7 @@ func TestSpreadOf(t *testing.T) {
 func TestRows(t *testing.T) {
 	r := exampleResult()
 	rows := r.rows("1KiB")
-	if len(rows) != 4 || rows[0].hasCPU() || rows[2].ratio != 1 {
+	if len(rows) != 5 || rows[0].hasCPU() || rows[2].ratio != 1 {
 		t.Fatalf("rows are %+v", rows)
 	}
 	if got, want := rows[3].cpu, (spread{26, 27, 28}); got != want {

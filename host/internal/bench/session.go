@@ -8,11 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 )
-
-// warmUp is how long a scenario runs, unmeasured, before it is measured: a target is freshly started.
-const warmUp = time.Second
 
 // session is one run of the harness.
 type session struct {
@@ -28,24 +24,6 @@ type session struct {
 	result *result
 }
 
-// measurement is one target in one scenario in one round, as raw.json keeps it.
-type measurement struct {
-	Round               int     `json:"round"`
-	Target              string  `json:"target"`
-	Scenario            string  `json:"scenario"`
-	Requests            int64   `json:"requests"`
-	RequestsPerSecond   float64 `json:"requests_per_second"`
-	P50Micros           float64 `json:"p50_us"`
-	P99Micros           float64 `json:"p99_us"`
-	CPUMicros           float64 `json:"cpu_us_per_request"`        // of the proxy's process tree; 0 without a proxy
-	OriginCPUMicros     float64 `json:"origin_cpu_us_per_request"` // alike; 0 for an origin inside the harness
-	ResidentBytes       int64   `json:"resident_bytes"`            // of the proxy's process tree, after the load
-	Processes           int     `json:"processes"`
-	SocketErrors        int64   `json:"socket_errors"`
-	UnexpectedStatuses  int64   `json:"unexpected_statuses"`
-	ReceivedBytesPerReq float64 `json:"received_bytes_per_request"`
-}
-
 // result is everything a run found out.
 type result struct {
 	Machine      machine           `json:"machine"`
@@ -56,6 +34,8 @@ type result struct {
 	Load         string            `json:"load"`
 	Targets      []targetInfo      `json:"targets"`
 	Scenarios    []string          `json:"scenarios"`
+	Slow         int               `json:"slow_connections"`
+	Goals        []goal            `json:"goals"`
 	Missing      map[string]string `json:"missing"`  // target that is not installed: how to install it
 	Excluded     map[string]string `json:"excluded"` // target that did not do its job: why
 	Measurements []measurement     `json:"measurements"`
@@ -72,6 +52,9 @@ type targetInfo struct {
 // that a machine that grows slower or faster favours nobody.
 func (s *session) measureAll(ctx context.Context) (*result, error) {
 	s.proc = os.DirFS("/proc")
+	if err := raiseFileLimit(2*peerConnections + 1000); err != nil {
+		return nil, err
+	}
 	s.script = filepath.Join(s.dir, "report.lua")
 	if err := os.WriteFile(s.script, reportScript, 0o600); err != nil {
 		return nil, err
@@ -112,7 +95,7 @@ func (s *session) measureAll(ctx context.Context) (*result, error) {
 // begin writes down what will be measured, and says how to get what is missing.
 func (s *session) begin() {
 	s.result = &result{
-		Machine: readMachine(s.proc), Rounds: s.rounds, Seconds: s.duration.Seconds(), Connections: s.connections,
+		Machine: readMachine(s.proc), Rounds: s.rounds, Seconds: s.duration.Seconds(), Connections: s.connections, Slow: s.slow,
 		Origin: s.origin.version, Load: s.tools.wrk.version, Missing: map[string]string{}, Excluded: map[string]string{},
 	}
 	for _, sc := range s.scenarios {
@@ -145,6 +128,7 @@ func (s *session) finish() (*result, error) {
 	for _, t := range s.runnable() {
 		s.result.Targets = append(s.result.Targets, targetInfo{Name: t.name, Job: t.job.String(), Version: t.tool.version})
 	}
+	s.result.Goals = s.result.goals()
 	return s.result, nil
 }
 
@@ -153,130 +137,90 @@ func (s *session) makeDir(name string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// measureTarget starts a target, checks it, measures it in every scenario that it has a part in, and ends it.
+// place is where a target serves.
+type place struct {
+	dir, address string
+	pid          int // of its process tree; 0: there is no proxy
+}
+
+// measureTarget measures a target in every scenario that it has a part in. The idle connections are measured on a
+// process of their own, whose memory no load has grown.
 func (s *session) measureTarget(ctx context.Context, t target, round int, progress string) error {
-	address, pid := s.origin.address, 0
-	if t.name != direct {
-		c, listen, err := s.startTarget(ctx, t)
-		if err != nil {
-			return err
-		}
-		defer c.stop()
-		address, pid = listen, c.pid()
-	}
-	if err := verify(ctx, address, t.job, s.scenarios); err != nil {
-		return err
-	}
+	var loads, alone []scenario
 	for _, sc := range s.scenarios {
-		if sc.denied && !t.job.Keyed {
+		switch {
+		case !sc.suits(t):
+		case sc.kind == idle:
+			alone = append(alone, sc)
+		default:
+			loads = append(loads, sc)
+		}
+	}
+	for _, together := range [][]scenario{loads, alone} {
+		if len(together) == 0 {
 			continue
 		}
-		m, err := s.measure(ctx, address, pid, sc)
+		err := s.serve(ctx, t, func(at place) error {
+			for _, sc := range together {
+				m, err := s.measure(ctx, at, sc, round)
+				if err != nil {
+					return fmt.Errorf("%s: %w", sc.name, err)
+				}
+				m.Round, m.Target, m.Scenario = round, t.name, sc.name
+				s.result.Measurements = append(s.result.Measurements, m)
+				fmt.Fprintf(s.out, "%s  %-13s %-10s %s\n", progress, t.name, sc.name, m)
+				if err := s.profileLoad(ctx, t, at, sc, round); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		m.Round, m.Target, m.Scenario = round, t.name, sc.name
-		s.result.Measurements = append(s.result.Measurements, m)
-		fmt.Fprintf(s.out, "%s  %-13s %-6s %8.0f req/s  p50 %7.0f us  p99 %8.0f us  cpu %7.1f us/req  %s\n",
-			progress, t.name, sc.name, m.RequestsPerSecond, m.P50Micros, m.P99Micros, m.CPUMicros, m.errorNote())
 	}
 	return nil
 }
 
-func (s *session) startTarget(ctx context.Context, t target) (*child, string, error) {
+// serve starts a target, checks that it does its job, and ends it when measure returns.
+func (s *session) serve(ctx context.Context, t target, measure func(at place) error) error {
+	at := place{address: s.origin.address}
+	if t.name != direct {
+		c, started, err := s.startTarget(ctx, t)
+		if err != nil {
+			return err
+		}
+		defer c.stop()
+		at = started
+	}
+	if err := verify(ctx, at.address, t.job, s.scenarios); err != nil {
+		return err
+	}
+	return measure(at)
+}
+
+func (s *session) startTarget(ctx context.Context, t target) (*child, place, error) {
 	dir, err := s.makeDir(t.name)
 	if err != nil {
-		return nil, "", err
+		return nil, place{}, err
 	}
 	listen, err := freeAddress()
 	if err != nil {
-		return nil, "", err
+		return nil, place{}, err
 	}
 	start, err := t.prepare(site{Dir: dir, Listen: listen, Origin: s.origin.address, Job: t.job})
 	if err != nil {
-		return nil, "", err
+		return nil, place{}, err
 	}
 	c, err := startChild(dir, start.argv, start.env)
 	if err != nil {
-		return nil, "", err
+		return nil, place{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := c.waitReady(ctx, listen); err != nil {
 		c.stop()
-		return nil, "", err
+		return nil, place{}, err
 	}
-	return c, listen, nil
+	return c, place{dir: dir, address: listen, pid: c.pid()}, nil
 }
-
-// measure drives one scenario at address, where the process tree pid serves; pid 0 is no proxy.
-func (s *session) measure(ctx context.Context, address string, pid int, sc scenario) (measurement, error) {
-	l := load{url: "http://" + address + sc.path, key: apiKey, connections: s.connections, duration: warmUp}
-	if sc.denied {
-		l.key = wrongKey
-	}
-	if _, err := drive(ctx, s.tools.wrk.path, s.script, l); err != nil {
-		return measurement{}, err
-	}
-	l.duration = s.duration
-	proxyBefore, originBefore, err := s.usages(pid)
-	if err != nil {
-		return measurement{}, err
-	}
-	report, err := drive(ctx, s.tools.wrk.path, s.script, l)
-	if err != nil {
-		return measurement{}, err
-	}
-	proxy, originAfter, err := s.usages(pid)
-	if err != nil {
-		return measurement{}, err
-	}
-	m := newMeasurement(report, sc)
-	m.CPUMicros = perRequest(proxy.cpu-proxyBefore.cpu, report.requests)
-	m.OriginCPUMicros = perRequest(originAfter.cpu-originBefore.cpu, report.requests)
-	m.ResidentBytes, m.Processes = proxy.residentBytes, proxy.processes
-	return m, nil
-}
-
-// usages reads what proxy and origin have used; that of one without processes of its own is zero.
-func (s *session) usages(pid int) (proxy, origin usage, err error) {
-	if pid != 0 {
-		if proxy, err = treeUsage(s.proc, pid); err != nil {
-			return proxy, origin, fmt.Errorf("proxy: %w", err)
-		}
-	}
-	if s.origin.pid != 0 {
-		if origin, err = treeUsage(s.proc, s.origin.pid); err != nil {
-			return proxy, origin, fmt.Errorf("origin: %w", err)
-		}
-	}
-	return proxy, origin, nil
-}
-
-// newMeasurement fills in what wrk knows.
-func newMeasurement(r loadReport, sc scenario) measurement {
-	wrong := r.statusErrors
-	if sc.denied {
-		wrong = r.requests - r.statusErrors
-	}
-	return measurement{
-		Requests:            r.requests,
-		RequestsPerSecond:   float64(r.requests) / r.elapsed.Seconds(),
-		P50Micros:           micros(r.p50),
-		P99Micros:           micros(r.p99),
-		SocketErrors:        r.socketErrors,
-		UnexpectedStatuses:  wrong,
-		ReceivedBytesPerReq: float64(r.bytes) / float64(r.requests),
-	}
-}
-
-func (m measurement) errorNote() string {
-	if m.SocketErrors == 0 && m.UnexpectedStatuses == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d socket errors, %d wrong statuses", m.SocketErrors, m.UnexpectedStatuses)
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-func perRequest(d time.Duration, requests int64) float64 { return micros(d) / float64(requests) }

@@ -33,12 +33,12 @@ func TestPeersDoTheJob(t *testing.T) {
 			if !target.tool.installed() {
 				t.Skip("not installed: " + target.tool.install)
 			}
-			c, address, err := s.startTarget(t.Context(), target)
+			c, at, err := s.startTarget(t.Context(), target)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.stop()
-			if err := verify(t.Context(), address, target.job, scenarios); err != nil {
+			if err := verify(t.Context(), at.address, target.job, scenarios); err != nil {
 				t.Error(err)
 			}
 		})
@@ -80,7 +80,7 @@ func TestManifest(t *testing.T) {
 
 func TestNewMeasurementCountsWrongStatuses(t *testing.T) {
 	r := loadReport{requests: 100, bytes: 1000, elapsed: 2 * time.Second, statusErrors: 99, p50: time.Millisecond}
-	passed, denied := newMeasurement(r, scenario{}), newMeasurement(r, scenario{denied: true})
+	passed, denied := newMeasurement(r, scenario{}), newMeasurement(r, scenario{kind: denied})
 	if passed.UnexpectedStatuses != 99 || denied.UnexpectedStatuses != 1 {
 		t.Errorf("wrong statuses: %d and %d, want 99 and 1", passed.UnexpectedStatuses, denied.UnexpectedStatuses)
 	}
@@ -116,7 +116,7 @@ func TestRunWritesReportsAndCleansUp(t *testing.T) {
 	if len(got.Measurements) != 1 || got.Measurements[0].Requests == 0 || len(got.Targets) != 1 {
 		t.Errorf("raw result is %s", raw)
 	}
-	for _, name := range []string{tableFile, chartFile} {
+	for _, name := range []string{tableFile, chartFile, goalsFile} {
 		if !isFile(filepath.Join(out, name)) {
 			t.Errorf("%s was not written", name)
 		}
@@ -141,7 +141,7 @@ func TestMeasureAllExcludes(t *testing.T) {
 	var out strings.Builder
 	s := &session{
 		options: options{rounds: 2, duration: time.Second, connections: 4,
-			scenarios: []scenario{{name: "1KiB", path: "/1KiB", bytes: 1 << 10}, {name: denyScenario, path: "/1KiB", bytes: 1 << 10, denied: true}}},
+			scenarios: []scenario{{name: "1KiB", path: "/1KiB", bytes: 1 << 10}, {name: denyScenario, path: "/1KiB", bytes: 1 << 10, kind: denied}}},
 		tools: toolbox{wrk: wrk},
 		targets: []target{
 			{name: direct, tool: tool{path: direct}},

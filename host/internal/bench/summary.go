@@ -27,8 +27,13 @@ type row struct {
 	p50, p99  spread // microseconds
 	resident  spread // bytes
 	cpu       spread // microseconds a request
+	switches  spread // context switches a request
 	ratio     float64
-	errors    int64 // socket errors and unexpected statuses, all rounds together
+	calmP99   spread // microseconds; scenario slow-loris
+	slowed    spread // p99 in multiples of that, round by round
+	idleBytes spread // for each connection; scenario idle
+	idle      int    // connections, in that scenario
+	errors    int64  // socket errors and unexpected statuses, all rounds together
 }
 
 // hasCPU is false for the target without a proxy.
@@ -72,11 +77,16 @@ func newRow(t targetInfo, measured []measurement) row {
 	}
 	r := row{
 		target:    t,
+		idle:      measured[0].IdleConnections,
 		perSecond: over(func(m measurement) float64 { return m.RequestsPerSecond }),
 		p50:       over(func(m measurement) float64 { return m.P50Micros }),
 		p99:       over(func(m measurement) float64 { return m.P99Micros }),
 		resident:  over(func(m measurement) float64 { return float64(m.ResidentBytes) }),
 		cpu:       over(func(m measurement) float64 { return m.CPUMicros }),
+		switches:  over(func(m measurement) float64 { return m.ContextSwitches }),
+		calmP99:   over(func(m measurement) float64 { return m.CalmP99Micros }),
+		slowed:    over(func(m measurement) float64 { return m.P99Micros / max(m.CalmP99Micros, 1) }),
+		idleBytes: over(func(m measurement) float64 { return m.IdleBytes }),
 	}
 	for _, m := range measured {
 		r.errors += m.SocketErrors + m.UnexpectedStatuses
