@@ -1,0 +1,30 @@
+//go:build unix && !linux
+
+package socket
+
+import "syscall"
+
+func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
+	n, err := syscall.Read(int(fd), p)
+	return max(n, 0), errnoOf(err)
+}
+
+// sysWrite writes what it can of a, and then of b.
+func sysWrite(fd uintptr, a, b []byte) (int, syscall.Errno) {
+	n, err := syscall.Write(int(fd), a)
+	if n == len(a) && err == nil && len(b) > 0 {
+		var m int
+		if m, err = syscall.Write(int(fd), b); err != nil {
+			return n, 0 // what was written counts; the next call tells why
+		}
+		n += m
+	}
+	return max(n, 0), errnoOf(err)
+}
+
+func errnoOf(err error) syscall.Errno {
+	if errno, ok := err.(syscall.Errno); ok {
+		return errno
+	}
+	return 0
+}
