@@ -210,7 +210,7 @@ const MaxNotes = 32
 // Life returns how long the exchange may go on. It is never nil.
 func (x *Exchange) Life() *Life {
 	if x.life == nil {
-		x.life = NewLife(nil)
+		x.life = new(Life)
 	}
 	return x.life
 }

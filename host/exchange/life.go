@@ -29,7 +29,8 @@ type Interruptible interface {
 // keeps the deadline, Until, itself.
 //
 // Its methods are safe for concurrent use, but for those that change what it is
-// the life of: Next, Narrow and Widen belong to who carries the exchange.
+// the life of: Next, Narrow and Widen belong to who carries the exchange. The zero
+// value goes on until End.
 type Life struct {
 	values context.Context // asked for values, and followed to its end; nil: none
 
@@ -50,7 +51,7 @@ var _ context.Context = (*Life)(nil)
 // NewLife returns a life that ends with ctx, if not before, and has its values.
 func NewLife(ctx context.Context) *Life {
 	l := &Life{values: ctx}
-	if ctx != nil && ctx.Done() != nil {
+	if ctx.Done() != nil {
 		context.AfterFunc(ctx, func() { l.end(ctx.Err(), CauseOf(ctx)) })
 		if err := ctx.Err(); err != nil {
 			l.end(err, CauseOf(ctx))
@@ -67,6 +68,9 @@ func (l *Life) Next() *Life {
 	if l.done != nil || l.values != nil {
 		if l.timer != nil {
 			l.timer.Stop()
+		}
+		if l.values == nil {
+			return new(Life)
 		}
 		return NewLife(l.values)
 	}

@@ -16,7 +16,7 @@ type wait struct{ interrupted int }
 func (w *wait) Interrupt() { w.interrupted++ }
 
 func TestLifeEnds(t *testing.T) {
-	l := NewLife(nil)
+	l := new(Life)
 	if l.Err() != nil || l.Cause() != nil || CauseOf(l) != nil {
 		t.Fatal("a new life has ended")
 	}
@@ -62,7 +62,7 @@ func TestLifeFollowsItsContext(t *testing.T) {
 
 func TestLifeNarrowsAndWidens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLife(nil)
+		l := new(Life)
 		tier := l.Narrow(Clock() + time.Second)
 		stage := l.Narrow(Clock() + 100*time.Millisecond)
 		if same := l.Narrow(Clock() + time.Minute); same != l.Until() {
@@ -100,7 +100,7 @@ func TestLifeNarrowsAndWidens(t *testing.T) {
 
 func TestDeadlineShowsWithoutATimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLife(nil)
+		l := new(Life)
 		l.Narrow(Clock() + time.Second)
 		if at, ok := l.Deadline(); !ok || time.Until(at) != time.Second {
 			t.Errorf("got %v, %v", at, ok)
@@ -114,7 +114,7 @@ func TestDeadlineShowsWithoutATimer(t *testing.T) {
 }
 
 func TestLifeIsReusedOnlyIfNobodyHoldsOn(t *testing.T) {
-	l := NewLife(nil)
+	l := new(Life)
 	l.Narrow(Clock() + time.Hour)
 	l.Hold(new(wait))
 	l.End(errGone)
@@ -136,7 +136,7 @@ func TestLifeIsReusedOnlyIfNobodyHoldsOn(t *testing.T) {
 }
 
 func TestLifeAllocatesNothing(t *testing.T) {
-	l := NewLife(nil)
+	l := new(Life)
 	w := new(wait)
 	if n := testing.AllocsPerRun(100, func() {
 		before := l.Narrow(Clock() + time.Hour)
@@ -153,7 +153,7 @@ func TestLifeAllocatesNothing(t *testing.T) {
 
 func TestLifeHammer(t *testing.T) {
 	for range 200 {
-		l := NewLife(nil)
+		l := new(Life)
 		var all sync.WaitGroup
 		var ended sync.WaitGroup
 		ended.Add(1)
