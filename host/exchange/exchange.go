@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -202,7 +203,13 @@ type Exchange struct {
 
 	life *Life
 	ctx  context.Context // life with values, such as a span; nil: life itself
+
+	atReset []Releaser
 }
+
+// Releaser holds what an exchange's text and bodies may be views of: memory that
+// is to be used again once nobody looks at the exchange any more.
+type Releaser interface{ Release() }
 
 // MaxNotes bounds Notes, so that a policy can't grow a log line without end.
 const MaxNotes = 32
@@ -240,12 +247,21 @@ func (x *Exchange) SetContext(ctx context.Context) {
 	}
 }
 
+// OnReset has Reset call r.Release first, once, the latest addition before earlier
+// ones. An exchange that is never reset leaves its memory to the collector.
+func (x *Exchange) OnReset(r Releaser) { x.atReset = append(x.atReset, r) }
+
 // Reset makes the exchange ready for the next one of the same connection, with
-// the memory that it has.
+// the memory that it has. Its text, and whatever reads its bodies, must not be
+// used any more.
 func (x *Exchange) Reset() {
+	for _, r := range slices.Backward(x.atReset) {
+		r.Release()
+	}
+	clear(x.atReset)
 	request, response := &x.Request, &x.Response
 	clear(x.Notes)
-	fresh := Exchange{Conn: x.Conn, Sink: x.Sink, Arena: x.Arena, Notes: x.Notes[:0]}
+	fresh := Exchange{Conn: x.Conn, Sink: x.Sink, Arena: x.Arena, Notes: x.Notes[:0], atReset: x.atReset[:0]}
 	fresh.Request.Header, fresh.Request.Trailer = request.Header, request.Trailer
 	fresh.Response.Header, fresh.Response.Trailer = response.Header, response.Trailer
 	for _, h := range []*Header{&fresh.Request.Header, &fresh.Request.Trailer, &fresh.Response.Header, &fresh.Response.Trailer} {

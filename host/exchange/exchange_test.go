@@ -85,3 +85,43 @@ func TestSendErrorSaysWhoBroke(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// released notes the order in which it was released.
+type released struct {
+	name string
+	log  *[]string
+}
+
+func (r released) Release() { *r.log = append(*r.log, r.name) }
+
+func TestResetReleasesOnceTheLatestFirst(t *testing.T) {
+	var log []string
+	x := new(Exchange)
+	x.OnReset(released{"first", &log})
+	x.OnReset(released{"second", &log})
+	if len(log) != 0 {
+		t.Errorf("got %q before Reset", log)
+	}
+	x.Reset()
+	x.Reset()
+	if got := strings.Join(log, " "); got != "second first" {
+		t.Errorf("got %q, want the latest first, each once", got)
+	}
+}
+
+func TestOnResetCostsNothingTheSecondTime(t *testing.T) {
+	x := new(Exchange)
+	r := &nothing{}
+	use := func() {
+		x.OnReset(r)
+		x.Reset()
+	}
+	use()
+	if n := testing.AllocsPerRun(100, use); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+type nothing struct{}
+
+func (*nothing) Release() {}
