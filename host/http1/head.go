@@ -1,0 +1,262 @@
+package http1
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// span is where a text stands in the buffer.
+type span struct{ start, end int }
+
+func (s span) of(buf []byte) []byte { return buf[s.start:s.end] }
+
+// section parses field lines up to the empty one, and remembers where it is when
+// bytes are missing. Positions count from the buffer's first byte.
+type section struct {
+	base  *byte // of the buffer that the header's views are of
+	line  int   // where the line begins that is being read
+	colon int   // where its name ends; 0 before that was seen
+	pos   int   // the first byte that was not looked at
+	count int   // of fields
+
+	host      span
+	hosts     int
+	length    int64
+	hasLength bool
+	chunked   bool
+	close     bool
+	keepAlive bool
+	upgrade   bool // asked for by Connection
+	expects   bool // 100-continue
+	unmet     bool // expects something else
+}
+
+// begin sets the first line's place.
+func (s *section) begin(at int) { s.line, s.pos = at, at }
+
+// parse adds the fields of buf to h. It returns the end of the section, 0 while
+// there are bytes missing.
+func (s *section) parse(buf []byte, l *Limits, h *exchange.Header) (end int, err *Error) {
+	s.rebase(buf, h)
+	i := s.pos
+	for {
+		if s.colon == 0 {
+			i = skip(buf, i, inToken)
+			if i == len(buf) {
+				s.pos = i
+				return 0, nil
+			}
+			if buf[i] != ':' || i == s.line {
+				return s.notField(buf, i)
+			}
+			s.colon = i
+			i++
+		}
+		i = skipText(buf, i)
+		if i+1 >= len(buf) {
+			if i < len(buf) && buf[i] != '\r' {
+				return 0, badText(buf[i])
+			}
+			s.pos = i
+			return 0, nil
+		}
+		if buf[i] != '\r' || buf[i+1] != '\n' {
+			return 0, badText(buf[i])
+		}
+		if err := s.field(buf, i, l, h); err != nil {
+			return 0, err
+		}
+		i += 2
+		s.line, s.colon = i, 0
+	}
+}
+
+// notField says what a line is that doesn't begin with a name and a colon: the
+// end of the section, if it is empty.
+func (s *section) notField(buf []byte, i int) (end int, err *Error) {
+	switch c := buf[i]; {
+	case c == '\r' && i+1 == len(buf):
+		s.pos = i
+		return 0, nil
+	case c == '\r' && buf[i+1] != '\n':
+		return 0, ErrBareCR
+	case c == '\r' && i == s.line:
+		return i + 2, nil
+	case c == '\n':
+		return 0, ErrBareLF
+	case c == '\r':
+		return 0, ErrNoColon
+	case c == ':':
+		return 0, ErrEmptyName
+	case isSpace(c) && i == s.line:
+		return 0, ErrFolded
+	case isSpace(c):
+		return 0, ErrNameSpace
+	}
+	return 0, ErrName
+}
+
+// badText says what is wrong with a byte that ends a text.
+func badText(c byte) *Error {
+	switch c {
+	case '\r':
+		return ErrBareCR
+	case '\n':
+		return ErrBareLF
+	}
+	return ErrValue
+}
+
+// field takes a field whose line ends at end.
+func (s *section) field(buf []byte, end int, l *Limits, h *exchange.Header) *Error {
+	if s.count++; l.HeaderCount > 0 && s.count > l.HeaderCount {
+		return ErrTooMany
+	}
+	v := span{s.colon + 1, end}
+	for v.start < v.end && isSpace(buf[v.start]) {
+		v.start++
+	}
+	for v.end > v.start && isSpace(buf[v.end-1]) {
+		v.end--
+	}
+	name, value := view(buf[s.line:s.colon]), view(v.of(buf))
+	id := exchange.KnownName(name)
+	kept, err := s.note(id, value, v)
+	if kept && err == nil {
+		h.AddKnown(id, name, value)
+	}
+	return err
+}
+
+// note takes what a field says of the message's framing and connection. It
+// reports whether the field is to be kept, at least until the head's end.
+func (s *section) note(id exchange.Known, value string, at span) (kept bool, err *Error) {
+	switch id {
+	case exchange.Host:
+		s.host = at
+		s.hosts++
+		return false, nil
+	case exchange.Connection:
+		return s.options(value), nil
+	case exchange.ContentLength:
+		if s.hasLength {
+			return false, ErrLengths
+		}
+		n, ok := parseLength(unsafe.Slice(unsafe.StringData(value), len(value)))
+		if !ok {
+			return false, ErrLength
+		}
+		s.length, s.hasLength = n, true
+	case exchange.TransferEncoding:
+		if s.chunked {
+			return false, ErrNotChunked
+		}
+		s.chunked = true
+		return false, checkCoding(value)
+	case exchange.Expect:
+		if equalFold(value, "100-continue") {
+			s.expects = true
+		} else {
+			s.unmet = true
+		}
+	}
+	return true, nil
+}
+
+// options notes the options of Connection. It reports whether there are some
+// that may name fields.
+func (s *section) options(list string) (more bool) {
+	for len(list) > 0 {
+		option := list
+		if i := indexByte(list, ','); i >= 0 {
+			option, list = list[:i], list[i+1:]
+		} else {
+			list = ""
+		}
+		switch option = trim(option); {
+		case equalFold(option, "keep-alive"):
+			s.keepAlive = true
+		case equalFold(option, "close"):
+			s.close = true
+		case equalFold(option, "upgrade"):
+			s.upgrade = true
+		case option != "":
+			more = true
+		}
+	}
+	return more
+}
+
+// finish removes the fields that end with this connection, and announces the
+// trailers that the message names, if it may have some.
+func (s *section) finish(h, trailer *exchange.Header) {
+	if s.chunked && trailer != nil && h.HasKnown(exchange.Trailer) {
+		announce(h, trailer)
+	}
+	exchange.RemoveHopByHop(h)
+}
+
+// announce adds the names that Trailer fields list to trailer, without values.
+func announce(h, trailer *exchange.Header) {
+	for i, f := range h.Fields() {
+		if h.KnownAt(i) != exchange.Trailer {
+			continue
+		}
+		for list := f.Value; list != ""; {
+			name := list
+			if i := indexByte(list, ','); i >= 0 {
+				name, list = list[:i], list[i+1:]
+			} else {
+				list = ""
+			}
+			if name = trim(name); exchange.TrailerAllowed(name) && !trailer.Has(name) {
+				trailer.Add(name, "")
+			}
+		}
+	}
+}
+
+// protocol returns what Upgrade asks for, or names, if Connection has it. Lists
+// in several fields are nobody's habit and count for nothing.
+func (s *section) protocol(h *exchange.Header) string {
+	if !s.upgrade {
+		return ""
+	}
+	protocol := ""
+	for i, f := range h.Fields() {
+		if h.KnownAt(i) != exchange.Upgrade {
+			continue
+		}
+		if protocol != "" {
+			return ""
+		}
+		protocol = f.Value
+	}
+	return protocol
+}
+
+// rebase makes the header's fields views of buf, if they are of another buffer
+// with the same bytes.
+func (s *section) rebase(buf []byte, h *exchange.Header) {
+	base := unsafe.SliceData(buf)
+	if s.base != base && s.base != nil && h.Len() > 0 {
+		old := uintptr(unsafe.Pointer(s.base))
+		fields := slices.Clone(h.Fields())
+		h.Reset()
+		for _, f := range fields {
+			h.Add(moved(f.Name, old, buf), moved(f.Value, old, buf))
+		}
+	}
+	s.base = base
+}
+
+// moved returns the view of buf that s was of the buffer at the old address.
+func moved(s string, old uintptr, buf []byte) string {
+	if s == "" {
+		return ""
+	}
+	start := uintptr(unsafe.Pointer(unsafe.StringData(s))) - old
+	return view(buf[start : start+uintptr(len(s))])
+}

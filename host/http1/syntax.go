@@ -1,0 +1,94 @@
+package http1
+
+import (
+	"strings"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// equalFold compares with a text in lower case that has letters and "-" only.
+func equalFold(s, lower string) bool {
+	if len(s) != len(lower) {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] != lower[i] && (s[i]|0x20 != lower[i] || s[i] < 'A') {
+			return false
+		}
+	}
+	return true
+}
+
+func indexByte(s string, c byte) int { return strings.IndexByte(s, c) }
+
+// trim cuts the white space that may surround a list's member (RFC 9110, 5.6.3).
+func trim(s string) string {
+	for s != "" && isSpace(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isSpace(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// versionSize is the size of "HTTP/1.1" and of all other versions.
+const versionSize = len("HTTP/1.1")
+
+// parseVersion reads an HTTP-version that b begins with (RFC 9112, 2.3). It
+// is 0 while bytes are missing.
+func parseVersion(b []byte) (exchange.Version, *Error) {
+	const form = "HTTP/0.0"
+	for i := 0; i < len(form) && i < len(b); i++ {
+		if form[i] == '0' && '0' <= b[i] && b[i] <= '9' {
+			continue
+		}
+		if b[i] != form[i] {
+			return 0, ErrVersion
+		}
+	}
+	if len(b) < len(form) {
+		return 0, nil
+	}
+	switch string(b[5:len(form)]) {
+	case "1.1":
+		return exchange.HTTP11, nil
+	case "1.0":
+		return exchange.HTTP10, nil
+	}
+	return 0, ErrUnknownVersion
+}
+
+// cutAbsolute takes an absolute form apart (RFC 9112, 3.2.2). A URI without a
+// path has an empty target, one with a query alone a target that begins with "?".
+func cutAbsolute(uri string) (scheme, authority, target string, ok bool) {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	switch {
+	case !ok:
+		return "", "", "", false
+	case equalFold(scheme, "http"):
+		scheme = "http"
+	case equalFold(scheme, "https"):
+		scheme = "https"
+	default:
+		return "", "", "", false
+	}
+	start := strings.IndexAny(rest, "/?")
+	if start < 0 {
+		return scheme, rest, "", true
+	}
+	return scheme, rest[:start], rest[start:], true
+}
+
+// equalFoldASCII compares without the case of ASCII letters.
+func equalFoldASCII(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		if a[i] != b[i] && (a[i]|0x20 != b[i]|0x20 || a[i]|0x20 < 'a' || a[i]|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}
