@@ -2,25 +2,27 @@ package http1
 
 import "github.com/ergoproxy/ergo/host/http1/socket"
 
-// Spliceable is a body whose bytes come from a plain connection as they are, so
-// that the kernel can move them: a response's of which no policy wants to see
-// anything. Who sends it asks for the source, sends what is buffered, moves what
-// follows by socket.Conn.Splice, tells how far that got, and asks again, until
-// there is no source any more. Read then has the rest: the end, or an error.
+// Spliceable is a body, or a tunnel, whose next bytes can be had without Read:
+// some wait in memory, others can be moved by the kernel. What wraps a body and
+// does not look at its bytes passes both methods on.
 type Spliceable interface {
-	// SpliceSource returns bytes that were received already, which counts as
-	// reading them, and the connection that has the next n > 0 bytes of the body.
-	// ok is false if the next bytes, or the end, are to be had by Read only.
-	SpliceSource() (c *socket.Conn, buffered []byte, n int64, ok bool)
-	// Spliced says that n bytes were taken off c, and what stopped that if anything
-	// of c's did (the error of socket.Conn.Splice, if reading failed).
+	// SpliceSource lends the body's next bytes: first waiting, which was read from
+	// the connection before, then n more that c will bring without anything between.
+	// Of a tunnel n is exchange.UnknownLength: all until the end. c is nil if they
+	// can only be had by Read. If ok is false there is nothing to lend: use Read.
+	//
+	// Nobody reads the body, or asks again, before Spliced says what became of it.
+	// The caller keeps the deadline of the exchange's Life: the body has told c.
+	SpliceSource() (c *socket.Conn, waiting []byte, n int64, ok bool)
+	// Spliced says that the first n bytes of what was lent, those in memory before
+	// those of c, were taken, and how c failed: nil if it did not, or if what failed
+	// was where they went. Read goes on after them, to io.EOF if nothing is left.
 	Spliced(n int64, err error)
 }
 
-// SpliceableTunnel is a tunnel that is a plain connection.
-type SpliceableTunnel interface {
-	// SpliceBoth returns the connection and the bytes that were received before,
-	// which counts as reading them. ok is false if the tunnel is to be used by its
-	// Read and Write only.
-	SpliceBoth() (c *socket.Conn, buffered []byte, ok bool)
+// Ready is a body that knows whether its next Read has to wait. What is on its
+// way to a reader can be held back until it has.
+type Ready interface {
+	// Ready reports that the next Read has bytes, or the end, at once.
+	Ready() bool
 }
