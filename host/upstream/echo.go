@@ -120,8 +120,8 @@ func echoSlow(t *wire.Try, query string) *wire.Error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-t.Ctx.Done():
-		e := wire.Ended(t.Ctx)
+	case <-t.Context().Done():
+		e := t.Ended()
 		e.Sent = true
 		return e
 	}
@@ -161,19 +161,19 @@ func echoAnswer(t *wire.Try, status int, contentType string, length int64, conte
 		return
 	}
 	if t.X.Request.Method != "HEAD" && length > 0 {
-		r.Body = &untilEnded{content, t.Ctx}
+		r.Body = &untilEnded{content, t.X.Life()}
 	}
 }
 
 // untilEnded stops with the exchange, as a connection would.
 type untilEnded struct {
 	io.Reader
-	ctx context.Context
+	life *exchange.Life
 }
 
 func (u *untilEnded) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
+	if cause := u.life.Cause(); cause != nil {
+		return 0, cause
 	}
 	return u.Reader.Read(p)
 }

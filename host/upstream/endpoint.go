@@ -4,16 +4,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
-// clock counts nanoseconds. It never jumps and is far from 0, which stands for
-// "never", also in a test whose time began in the year 2000.
-func clock() int64 { return int64(time.Since(started) + century) }
-
-const century = 100 * 365 * 24 * time.Hour
-
-var started = time.Now()
+// clock is exchange.Clock in nanoseconds, as atomics hold them. 0 stands for
+// "never".
+func clock() int64 { return int64(exchange.Clock()) }
 
 // endpoint is what is known of one address of one upstream. It is shared by
 // all generations that name it. Reading it takes no lock.

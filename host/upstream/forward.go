@@ -1,18 +1,21 @@
 package upstream
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
-// call is the stay of one exchange at an upstream: one try, or several.
-type call struct {
+// Call is the stay of one exchange at an upstream: one try, or several. The zero
+// value is empty and ready for use. It must not be copied.
+type Call struct {
 	pool     *pool
 	x        *exchange.Exchange
 	began    int64
@@ -23,14 +26,36 @@ type call struct {
 	query    query
 	triedBuf [4]*endpoint // of query
 
-	// Of the try that was answered.
+	// Of the last try.
 	member *member
 	try    *wire.Try
-	over   overOnce
+
+	over   atomic.Bool // the answer has ended
+	body   body        // of the answer
+	tunnel passage
+}
+
+// Reset returns an empty Call, for the next exchange: c itself, unless others may
+// still hold on to it. That of before has ended, and nobody reads or closes its
+// response's body any more.
+func (c *Call) Reset() *Call {
+	if c == nil || c.tunnel.call != nil { // an end of the exchange closes tunnels from aside
+		return new(Call)
+	}
+	if c.pool == nil {
+		return c
+	}
+	trailers, try := c.trailers[:0], c.try
+	clear(c.trailers)
+	if try != nil {
+		try = try.Reset()
+	}
+	*c = Call{trailers: trailers, try: try}
+	return c
 }
 
 // forward sends x.Request to an endpoint and makes its answer x.Response.
-func (p *pool) forward(x *exchange.Exchange) *wire.Error {
+func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
 	now := clock()
 	probe, e := p.shared.breaker.enter(&p.conf.Breaker, now)
 	if e != nil {
@@ -40,8 +65,8 @@ func (p *pool) forward(x *exchange.Exchange) *wire.Error {
 	if x.Route.Timeout > 0 {
 		timeout = x.Route.Timeout
 	}
-	c := &call{pool: p, x: x, began: now, deadline: now + int64(timeout), probe: probe}
-	c.query = query{slowStart: int64(p.conf.SlowStart), tried: c.triedBuf[:0]}
+	c.pool, c.x, c.began, c.deadline, c.probe = p, x, now, now+int64(timeout), probe
+	c.query = query{slowStart: int64(p.conf.SlowStart), now: now, tried: c.triedBuf[:0]}
 	if x.Request.Body != nil && x.Request.Length != 0 {
 		c.replay = wire.NewReplay(x.Request.Body, int64(p.conf.Retry.Body))
 		for _, f := range x.Request.Trailer.Fields() {
@@ -61,7 +86,7 @@ func (p *pool) forward(x *exchange.Exchange) *wire.Error {
 }
 
 // run tries until there is an answer or no reason to try again.
-func (c *call) run() *wire.Error {
+func (c *Call) run() *wire.Error {
 	var last *wire.Error
 	for n := 0; ; n++ {
 		m := c.pick()
@@ -83,16 +108,16 @@ func (c *call) run() *wire.Error {
 			c.giveBack()
 		}
 		c.pool.retried(m, e)
-		if e = c.pause(n); e != nil {
-			return e
+		if ended := c.pause(n); ended != nil {
+			return ended
 		}
+		c.query.now = clock()
 		last = e
 	}
 }
 
-func (c *call) pick() *member {
+func (c *Call) pick() *member {
 	p := c.pool
-	c.query.now = clock()
 	if p.hash != nil {
 		c.query.hash = p.hash(c.x)
 	}
@@ -100,31 +125,26 @@ func (c *call) pick() *member {
 }
 
 // attempt makes one try at one endpoint.
-func (c *call) attempt(m *member, number int) *wire.Error {
-	length, reason := time.Duration(c.deadline-clock()), wire.ErrTimeout
-	if per := c.pool.conf.TryTimeout.D(); per > 0 && per < length {
-		length, reason = per, wire.ErrTryTimeout
+func (c *Call) attempt(m *member, number int) *wire.Error {
+	t := c.try.Reset()
+	t.X, t.Until, t.Late = c.x, time.Duration(c.deadline), wire.ErrTimeout
+	if per := c.pool.conf.TryTimeout.D(); per > 0 && c.query.now+int64(per) < c.deadline {
+		t.Until, t.Late = time.Duration(c.query.now)+per, wire.ErrTryTimeout
 	}
-	t := &wire.Try{
-		X:         c.x,
-		Authority: c.pool.authority(c.x, m),
-		Replay:    c.replay,
-		Announced: c.trailers,
-		Room:      &c.pool.room,
-	}
-	t.Ctx, t.Cancel = context.WithCancelCause(c.x.Context())
-	// Not a deadline of the context: the body may stream on long after it.
-	timer := time.AfterFunc(length, func() { t.Cancel(reason) })
+	t.Authority, t.Replay, t.Announced, t.Room = c.pool.authority(c.x, m), c.replay, c.trailers, &c.pool.room
 	c.member, c.try = m, t
 	c.query.tried = append(c.query.tried, m.endpoint)
 	m.inFlight.Add(1)
 	m.requests.Add(1)
-	span := startSpan(t, m, number)
+	var span trace.Span
+	if c.x.Sampled {
+		span = startSpan(t, m, number)
+	}
 	e := m.via.Carry(t)
 	t.EndInforms()
-	if !timer.Stop() && e == nil {
+	if !t.Arrived() && e == nil {
 		t.Discard()
-		e = wire.Ended(t.Ctx)
+		e = wire.Ended(t.Late)
 		e.Sent = true
 	}
 	if e != nil {
@@ -132,19 +152,21 @@ func (c *call) attempt(m *member, number int) *wire.Error {
 		t.Detach()
 		m.inFlight.Add(-1)
 	}
-	endSpan(span, t, e)
+	if span != nil {
+		endSpan(span, t, e)
+	}
 	c.pool.report(m, t.Response.Status, e)
 	return e
 }
 
 // unwanted reports whether the answer has a status that the manifest counts as
 // failed.
-func (c *call) unwanted() bool {
+func (c *Call) unwanted() bool {
 	return slices.Contains(c.pool.conf.Retry.Status, c.try.Response.Status)
 }
 
 // giveBack drops an answer that another try is to better.
-func (c *call) giveBack() {
+func (c *Call) giveBack() {
 	c.try.Discard()
 	c.member.inFlight.Add(-1)
 }
@@ -154,7 +176,7 @@ const maxRetries = 10
 
 // mayRetry is the law of retries. e is nil if there was an answer, with an
 // unwanted status. It takes from the budget what it allows.
-func (c *call) mayRetry(n int, e *wire.Error) bool {
+func (c *Call) mayRetry(n int, e *wire.Error) bool {
 	conf := &c.pool.conf.Retry
 	attempts := conf.Attempts
 	if c.x.Route.RetriesSet {
@@ -166,7 +188,7 @@ func (c *call) mayRetry(n int, e *wire.Error) bool {
 		(e == nil || e.Sent) && !idempotent(c.x.Request.Method),
 		c.try.Informed(), // the client has seen a part of an answer
 		c.replay != nil && !c.replay.Replayable(),
-		c.x.Context().Err() != nil:
+		c.x.Life().Err() != nil:
 		return false
 	}
 	now := clock()
@@ -187,7 +209,7 @@ const maxBackoff = time.Second
 
 // pause waits before try n+1: a random part of a growing length, so that those
 // who failed together don't come back together.
-func (c *call) pause(n int) *wire.Error {
+func (c *Call) pause(n int) *wire.Error {
 	most := min(c.pool.conf.Retry.Backoff.D()<<n, maxBackoff)
 	if most <= 0 {
 		return nil
@@ -198,12 +220,12 @@ func (c *call) pause(n int) *wire.Error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-c.x.Context().Done():
-		return wire.Ended(c.x.Context())
+	case <-c.x.Life().Done():
+		return wire.Ended(c.x.Life().Cause())
 	}
 }
 
-func (c *call) verdict(e *wire.Error) verdict {
+func (c *Call) verdict(e *wire.Error) verdict {
 	switch {
 	case e == nil && badGateway(c.try.Response.Status):
 		return bad

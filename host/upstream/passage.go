@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"io"
-	"sync/atomic"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -10,49 +9,51 @@ import (
 	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
 
-// overOnce lets one of several enders through.
-type overOnce struct{ done atomic.Bool }
-
-func (o *overOnce) first() bool { return !o.done.Swap(true) }
-
 // accept makes the try's response the exchange's. The stay ends with the last
 // byte of its body.
-func (c *call) accept() {
+func (c *Call) accept() {
 	r := &c.try.Response
+	old := &c.x.Response
+	header, trailer := old.Header, old.Trailer // their memory is the next try's
+	*old = *r
+	header.Reset()
+	trailer.Reset()
+	r.Header, r.Trailer = header, trailer
 	switch {
 	case r.Tunnel != nil:
-		r.Tunnel = &passage{call: c, ReadWriteCloser: r.Tunnel}
+		c.tunnel = passage{call: c, ReadWriteCloser: r.Tunnel}
+		old.Tunnel = &c.tunnel
 	case r.Body != nil:
-		r.Body = &body{call: c, ReadCloser: r.Body}
-	}
-	c.x.Response = *r
-	if r.Tunnel == nil && r.Body == nil {
+		c.body = body{call: c, ReadCloser: r.Body}
+		old.Body = &c.body
+	default:
 		c.end(c.outcome())
 	}
 }
 
 // end takes an answered exchange off all counts, once.
-func (c *call) end(outcome telemetry.Outcome) {
-	if c.over.first() {
-		c.try.Detach()
-		c.member.inFlight.Add(-1)
-		c.leave(outcome)
+func (c *Call) end(outcome telemetry.Outcome) {
+	if c.over.Swap(true) {
+		return
 	}
+	c.try.Detach()
+	c.member.inFlight.Add(-1)
+	c.leave(outcome)
 }
 
 // leave takes the exchange off the counts of the upstream as a whole.
-func (c *call) leave(outcome telemetry.Outcome) {
+func (c *Call) leave(outcome telemetry.Outcome) {
 	c.pool.shared.breaker.leave()
 	c.pool.red.End(time.Duration(clock()-c.began), outcome)
 }
 
 // outcome is what the answer counts as.
-func (c *call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.Response.Status) }
+func (c *Call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.Response.Status) }
 
 // brokeOff ends a call whose body could not be read to its end. A request that
 // broke takes the response with it.
-func (c *call) brokeOff(err error) {
-	if c.x.Context().Err() == nil && (c.replay == nil || c.replay.ClientError() == nil) {
+func (c *Call) brokeOff(err error) {
+	if c.x.Life().Err() == nil && (c.replay == nil || c.replay.ClientError() == nil) {
 		c.pool.report(c.member, 0, &wire.Error{Cause: exchange.CauseReset, Sent: true, Err: err})
 	}
 	c.end(telemetry.Failed)
@@ -60,7 +61,7 @@ func (c *call) brokeOff(err error) {
 
 // body is a response's body as the exchange reads it.
 type body struct {
-	call *call
+	call *Call
 	io.ReadCloser
 }
 
@@ -86,7 +87,7 @@ func (b *body) Close() error {
 
 // passage is a tunnel as the exchange uses it.
 type passage struct {
-	call *call
+	call *Call
 	io.ReadWriteCloser
 }
 

@@ -1,7 +1,7 @@
 package upstream
 
 import (
-	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -13,30 +13,22 @@ import (
 )
 
 // startSpan begins the client span of a try and makes it the parent that the
-// endpoint is told of. Without a sampled exchange there is none.
+// endpoint is told of. Spans are read after the exchange: their text is their own.
 func startSpan(t *wire.Try, m *member, number int) trace.Span {
-	if !t.X.Sampled {
-		return nil
-	}
-	var span trace.Span
-	var ctx context.Context
-	ctx, span = telemetry.StartSpan(t.Ctx, t.X.Request.Method, trace.WithSpanKind(trace.SpanKindClient),
+	method := strings.Clone(t.X.Request.Method)
+	ctx, span := telemetry.StartSpan(t.X.Context(), method, trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(
-			semconv.HTTPRequestMethodKey.String(t.X.Request.Method),
+			semconv.HTTPRequestMethodKey.String(method),
 			semconv.ServerAddress(m.address),
 			semconv.HTTPRequestResendCount(number),
 			attribute.String("ergo.upstream", m.upstream),
 		))
-	t.Ctx = ctx
 	telemetry.Inject(ctx, &t.X.Request.Header)
 	return span
 }
 
 // endSpan ends it when the response's head is there or will not come.
 func endSpan(span trace.Span, t *wire.Try, e *wire.Error) {
-	if span == nil {
-		return
-	}
 	if e != nil {
 		span.SetAttributes(semconv.ErrorTypeKey.String(string(e.Cause)))
 		span.SetStatus(codes.Error, string(e.Cause))

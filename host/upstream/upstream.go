@@ -216,21 +216,26 @@ var _ exchange.Upstreams = (*Set)(nil)
 
 // Forward sends x.Request to an endpoint of the upstream and makes its answer
 // x.Response: the head is complete, the body streams, trailers follow with its
-// end. The context of x rules all of it. The client of x is told informational
+// end. The life of x rules all of it. The client of x is told informational
 // responses. Whoever sends the response closes its body or tunnel, which ends
 // what is counted. On a failure, whose Err is an *wire.Error, x.Response is as it was.
 func (s *Set) Forward(x *exchange.Exchange, name string) *exchange.Failure {
+	return s.ForwardBy(new(Call), x, name)
+}
+
+// ForwardBy is Forward with the memory of c, which is empty.
+func (s *Set) ForwardBy(c *Call, x *exchange.Exchange, name string) *exchange.Failure {
 	p := s.pools[name]
 	if p == nil {
-		e := &wire.Error{Upstream: name, Cause: exchange.CauseNoRoute, Blame: wire.BlameHost, Err: errNoUpstream}
+		e := &wire.Error{Upstream: strings.Clone(name), Cause: exchange.CauseNoRoute, Blame: wire.BlameHost, Err: errNoUpstream}
 		return e.Failure()
 	}
 	x.Route.Sent = true
-	e := p.forward(x)
+	e := c.forward(p, x)
 	if e == nil {
 		return nil
 	}
-	e.Upstream = name
+	e.Upstream = p.name
 	return e.Failure()
 }
 

@@ -90,8 +90,8 @@ func (c *Client) Close() {
 }
 
 // Carry sends the try's request and fills in its response, whose body and tunnel
-// the caller closes. It returns when the response's head is there or the try's
-// context has ended. The Error names neither endpoint nor upstream.
+// the caller closes. It returns when the response's head is there or the try
+// has ended. The Error names neither endpoint nor upstream.
 func (c *Client) Carry(t *Try) *Error {
 	pool := c.conns
 	if t.X.Request.Upgrade != "" {
@@ -105,17 +105,17 @@ func (c *Client) Carry(t *Try) *Error {
 		return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
 	}
 	for free := maxFreeTries; ; free-- {
-		cn, err := pool.acquire(t.Ctx, t.Room)
+		cn, err := pool.acquire(t.Context(), t.Room)
 		if err != nil {
-			if t.Ctx.Err() != nil {
-				return Ended(t.Ctx)
+			if e := t.Ended(); e != nil {
+				return e
 			}
 			return unreachable(err)
 		}
 		e := c.carryOn(cn, t, req)
 		// Another connection is free of charge if this one had been closed while it
 		// was idle and the request never left.
-		if e == nil || !e.Stale || e.Sent || isRefusal(e.Err) || free == 0 || !t.Replayable() || t.Ctx.Err() != nil {
+		if e == nil || !e.Stale || e.Sent || isRefusal(e.Err) || free == 0 || !t.Replayable() || t.Ended() != nil {
 			return e
 		}
 	}
@@ -126,7 +126,7 @@ func (c *Client) carryOn(cn *conn, t *Try, req *http.Request) *Error {
 	reused := cn.used.Load()
 	in, out := cn.sock.in.Load(), cn.sock.out.Load()
 	t.wroteHead.Store(false)
-	req = req.WithContext(httptrace.WithClientTrace(t.Ctx, t.hooks(cn.multi)))
+	req = req.WithContext(httptrace.WithClientTrace(t.Context(), t.hooks(cn.multi)))
 	body := t.newBody(req)
 	resp, err := roundTrip(cn, req, body)
 	if err == nil {
@@ -164,9 +164,8 @@ func (t *Try) failed(err error, body *bodyReader) *Error {
 	if t.Replay != nil {
 		unread = t.Replay.ClientError()
 	}
-	switch {
-	case t.Ctx.Err() != nil && !isSilence(unread): // giving up a silent client ends its context too
-		e := Ended(t.Ctx)
+	switch e := t.Ended(); {
+	case e != nil && !isSilence(unread): // giving up a silent client ends its exchange too
 		e.Sent = true
 		if body != nil && body.awaited && e.Cause == exchange.CauseTimeout {
 			return &Error{Cause: exchange.CauseClient, Blame: BlameClient, Sent: true, Err: errSlowClient}

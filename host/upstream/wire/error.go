@@ -113,10 +113,9 @@ var (
 	errBadRequest      = errors.New("request cannot be written as HTTP")
 )
 
-// Ended classifies the end of ctx: the client's leave, a deadline, or another
-// reason that the host had.
-func Ended(ctx context.Context) *Error {
-	cause := context.Cause(ctx)
+// Ended classifies why an exchange ended: the client's leave, a deadline, or
+// another reason that the host had.
+func Ended(cause error) *Error {
 	switch {
 	case errors.Is(cause, ErrTimeout), errors.Is(cause, ErrTryTimeout), errors.Is(cause, context.DeadlineExceeded):
 		return &Error{Cause: exchange.CauseTimeout, Err: cause}

@@ -7,16 +7,21 @@ import (
 	"net/textproto"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// Try is one attempt to have an exchange answered by one endpoint.
+// Try is one attempt to have an exchange answered by one endpoint. Its memory is
+// used again (Reset): who carries it keeps nothing of it beyond the end of the
+// response's body or tunnel.
 type Try struct {
-	// Ctx rules the try and then its response's body. Cancel ends it.
-	Ctx       context.Context
-	Cancel    context.CancelCauseFunc
-	X         *exchange.Exchange
+	X *exchange.Exchange
+	// Until is when the response's head must be there, on exchange.Clock, and Late
+	// what the try fails with otherwise: ErrTimeout or ErrTryTimeout. The life of X
+	// rules the try too, and after the head its response's body.
+	Until     time.Duration
+	Late      error
 	Authority string   // that the endpoint is told
 	Replay    *Replay  // nil without a request body
 	Announced []string // trailers of the request that are known beforehand
@@ -29,10 +34,64 @@ type Try struct {
 	body      *bodyReader // the try's own view of the request's
 	wroteHead atomic.Bool // the request's head, or a part of it, was sent
 
+	// For what can wait for a context only; nil until asked for.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+
 	mu       sync.Mutex // guards what follows, and x.Sink while the head is awaited
 	headDone bool
 	informs  int
 	informed bool // the client has seen something of this try
+}
+
+// Reset returns an empty Try: t itself, unless others may still hold on to it.
+func (t *Try) Reset() *Try {
+	if t == nil || t.ctx != nil {
+		return new(Try)
+	}
+	header, trailer := t.Response.Header, t.Response.Trailer
+	header.Reset()
+	trailer.Reset()
+	t.X, t.Until, t.Late, t.Authority, t.Replay, t.Announced, t.Room = nil, 0, nil, "", nil, nil, nil
+	t.Response = exchange.Response{Header: header, Trailer: trailer}
+	t.body, t.headDone, t.informs, t.informed = nil, false, 0, false
+	t.wroteHead.Store(false)
+	return t
+}
+
+// Context is for what can wait for a context only, such as net/http: it ends with
+// the life of X, at Until unless the response's head is there, and with Detach.
+// It costs memory and a timer.
+func (t *Try) Context() context.Context {
+	if t.ctx == nil {
+		ctx, cancel := context.WithCancelCause(t.X.Context())
+		late := t.Late
+		t.ctx, t.cancel = ctx, cancel
+		t.timer = time.AfterFunc(t.Until-exchange.Clock(), func() { cancel(late) })
+	}
+	return t.ctx
+}
+
+// Arrived says that the response's head is there, and that the deadline holds no
+// longer. It reports false if that came too late: then whatever waited for the
+// try's context has been told to end.
+func (t *Try) Arrived() bool { return t.timer == nil || t.timer.Stop() }
+
+// Ended returns why the try cannot go on, as a failure of a request that was not
+// sent: the exchange has ended, or the deadline has passed. It is nil if neither
+// is so.
+func (t *Try) Ended() *Error {
+	if cause := t.X.Life().Cause(); cause != nil {
+		return Ended(cause)
+	}
+	if t.Until != 0 && exchange.Clock() >= t.Until {
+		return Ended(t.Late)
+	}
+	if t.ctx != nil && t.ctx.Err() != nil {
+		return Ended(context.Cause(t.ctx))
+	}
+	return nil
 }
 
 // OpenBody returns the request's body for this try; nil if there is none.
@@ -100,5 +159,8 @@ func (t *Try) Detach() {
 	if t.body != nil {
 		t.body.Close()
 	}
-	t.Cancel(nil)
+	if t.cancel != nil {
+		t.timer.Stop()
+		t.cancel(nil)
+	}
 }
