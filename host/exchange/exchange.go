@@ -180,9 +180,10 @@ type Exchange struct {
 	// logs, and for what the upstream is told of the client.
 	Received RequestLine
 
-	ID       string     // request id: the client's if trusted and sound, else made here
-	ClientIP netip.Addr // behind trusted proxies the client that they name, else Conn.Remote
-	Started  time.Time  // when the request's head was complete
+	ID       string        // request id: the client's if trusted and sound, else made here
+	ClientIP netip.Addr    // behind trusted proxies the client that they name, else Conn.Remote
+	Started  time.Time     // when the request's head was complete; zero: Began says so
+	Began    time.Duration // so too, on Clock
 	Route    Route
 	Notes    []Note // at most MaxNotes
 
@@ -201,6 +202,11 @@ type Exchange struct {
 	// ends with the exchange, and who keeps some longer clones it.
 	Arena Arena
 
+	// Now is what Clock said when the exchange's carrier last came back from where
+	// time passes: the client, a policy, an upstream. Who comes from there calls
+	// Lap, and what is timed in between reads no clock.
+	Now time.Duration
+
 	life *Life
 	ctx  context.Context // life with values, such as a span; nil: life itself
 
@@ -213,6 +219,20 @@ type Releaser interface{ Release() }
 
 // MaxNotes bounds Notes, so that a policy can't grow a log line without end.
 const MaxNotes = 32
+
+// Lap reads the clock.
+func (x *Exchange) Lap() time.Duration {
+	x.Now = Clock()
+	return x.Now
+}
+
+// Begun returns when the request's head was complete, to be shown to people.
+func (x *Exchange) Begun() time.Time {
+	if !x.Started.IsZero() {
+		return x.Started
+	}
+	return time.Now().Add(x.Began - Clock())
+}
 
 // Life returns how long the exchange may go on. It is never nil.
 func (x *Exchange) Life() *Life {

@@ -113,6 +113,9 @@ func (h *Header) Del(name string) {
 	}
 }
 
+// DelKnown is Del for a name that has an id.
+func (h *Header) DelKnown(id Known) { h.removeKnown(1 << id) }
+
 func (h *Header) deleteFrom(start int, id Known, name string) {
 	h.remove(start, func(i int) bool {
 		return h.ids[i] == id && (id != Unknown || equalFold(h.fields[i].Name, name))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,8 @@ type Interruptible interface {
 type Life struct {
 	values context.Context // asked for values, and followed to its end; nil: none
 
+	ended atomic.Bool // by End or with values, not by until: to be seen without mu
+
 	mu    sync.Mutex
 	until time.Duration // on Clock; 0: no deadline
 	err   error         // as of context.Context
@@ -44,6 +47,9 @@ type Life struct {
 	timer *time.Timer   // of until, once done is there
 	after map[int]func()
 	key   int // the last one in after
+
+	telling int        // functions of after that run
+	told    *sync.Cond // nil until somebody waits for them
 }
 
 var _ context.Context = (*Life)(nil)
@@ -75,6 +81,7 @@ func (l *Life) Next() *Life {
 		return NewLife(l.values)
 	}
 	l.until, l.err, l.cause = 0, nil, nil
+	l.ended.Store(false)
 	clear(l.held)
 	l.held = l.held[:0]
 	return l
@@ -90,15 +97,44 @@ func (l *Life) end(err, cause error) {
 	if l.err == nil {
 		after = l.close()
 	}
-	if l.err == nil || l.err == context.DeadlineExceeded {
+	if !l.ended.Load() {
 		l.err, l.cause = err, cause
+		l.ended.Store(true)
 	}
 	for _, i := range l.held {
 		i.Interrupt()
 	}
+	l.tell(after)
 	l.mu.Unlock()
+}
+
+// tell calls functions of AfterFunc, aside. It is called with mu held.
+func (l *Life) tell(after map[int]func()) {
 	for _, f := range after {
-		go f()
+		l.tellOne(f)
+	}
+}
+
+func (l *Life) tellOne(f func()) {
+	l.telling++
+	go func() {
+		f()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.telling--; l.told != nil {
+			l.told.Signal()
+		}
+	}()
+}
+
+// awaitTold waits for them: they ask why the life has ended, and a child without
+// an answer panics. It is called with mu held.
+func (l *Life) awaitTold() {
+	for l.telling > 0 {
+		if l.told == nil {
+			l.told = sync.NewCond(&l.mu)
+		}
+		l.told.Wait()
 	}
 }
 
@@ -163,8 +199,9 @@ func (l *Life) Narrow(until time.Duration) (before time.Duration) {
 func (l *Life) Widen(before time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.awaitTold()
 	l.until = before
-	if l.err == context.DeadlineExceeded && (before == 0 || Clock() < before) {
+	if l.err != nil && !l.ended.Load() && (before == 0 || Clock() < before) {
 		l.err, l.cause, l.done, l.timer = nil, nil, nil, nil
 	}
 	l.rearm()
@@ -194,10 +231,8 @@ func (l *Life) expire() {
 		l.err, l.cause = context.DeadlineExceeded, context.DeadlineExceeded
 		after = l.close()
 	}
+	l.tell(after)
 	l.mu.Unlock()
-	for _, f := range after {
-		go f()
-	}
 }
 
 // look returns why the life has ended, nil if it goes on. It is called with mu
@@ -208,16 +243,19 @@ func (l *Life) look() error {
 		return l.err
 	case l.values != nil && l.values.Err() != nil:
 		l.err, l.cause = l.values.Err(), CauseOf(l.values)
+		l.ended.Store(true)
 	case l.until != 0 && Clock() >= l.until:
 		l.err, l.cause = context.DeadlineExceeded, context.DeadlineExceeded
 	default:
 		return nil
 	}
-	for _, f := range l.close() {
-		go f()
-	}
+	l.tell(l.close())
 	return l.err
 }
+
+// Ended reports whether the life was ended, by End or with the context that it
+// follows. Its own deadline does not count: who knows the time looks at Until.
+func (l *Life) Ended() bool { return l.ended.Load() }
 
 // Err follows context.Context.
 func (l *Life) Err() error {
@@ -279,7 +317,7 @@ func (l *Life) AfterFunc(f func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.look() != nil {
-		go f()
+		l.tellOne(f)
 		return func() bool { return false }
 	}
 	if l.after == nil {

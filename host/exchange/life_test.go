@@ -208,3 +208,60 @@ func TestExchangeContext(t *testing.T) {
 	cancel()
 	<-x.Life().Done()
 }
+
+func TestEndIsToldFromDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Life)
+		before := l.Narrow(Clock() + time.Second)
+		time.Sleep(time.Second)
+		if l.Err() != context.DeadlineExceeded || l.Ended() {
+			t.Errorf("its own deadline: got %v, ended %v", l.Err(), l.Ended())
+		}
+		l.End(errGone)
+		l.Widen(before)
+		if l.Cause() != errGone || !l.Ended() {
+			t.Errorf("got %v, ended %v", l.Cause(), l.Ended())
+		}
+
+		outer, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		l = NewLife(outer)
+		before = l.Narrow(Clock() + time.Minute)
+		<-outer.Done()
+		synctest.Wait()
+		l.Widen(before)
+		if l.Err() != context.DeadlineExceeded || !l.Ended() {
+			t.Errorf("the deadline of its context was taken back: %v, ended %v", l.Err(), l.Ended())
+		}
+	})
+}
+
+func TestExchangeBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &Exchange{Began: Clock()}
+		began := time.Now()
+		time.Sleep(time.Second)
+		if got := x.Begun(); !got.Equal(began) {
+			t.Errorf("got %v, want %v", got, began)
+		}
+		if x.Lap() != x.Began+time.Second || x.Now != x.Began+time.Second {
+			t.Errorf("a lap of %v", x.Now-x.Began)
+		}
+	})
+}
+
+// A child asks its parent why that has ended, and panics without an answer.
+func TestWidenWaitsForChildrenToEnd(t *testing.T) {
+	for range 300 {
+		l := new(Life)
+		before := l.Narrow(Clock() + time.Microsecond)
+		child, cancel := context.WithCancel(l)
+		<-l.Done()
+		l.Widen(before)
+		<-child.Done()
+		if child.Err() == nil || l.Err() != nil {
+			t.Fatalf("got %v and %v", child.Err(), l.Err())
+		}
+		cancel()
+	}
+}
