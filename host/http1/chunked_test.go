@@ -155,3 +155,51 @@ func TestExtensionsOfLargeChunks(t *testing.T) {
 		t.Errorf("got %d bytes, %v", len(body), err)
 	}
 }
+
+func TestChunksAllocateNothing(t *testing.T) {
+	input := []byte("400;a=b\r\n" + strings.Repeat("x", 1024) + "\r\n5\r\nhello\r\n0\r\n\r\n")
+	var d ChunkDecoder
+	var store [16]byte
+	trailer := &exchange.Header{}
+	if n := testing.AllocsPerRun(100, func() {
+		d.Reset(trailer)
+		for rest, done := input, false; !done; {
+			consumed, _, end, err := d.Next(rest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rest, done = rest[consumed:], end
+		}
+		if _, err := AppendLastChunk(AppendChunkHead(store[:0], 1<<20), trailer); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
+	}
+}
+
+func BenchmarkChunked(b *testing.B) {
+	for _, size := range []int{16, 1024, 16 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			const chunks = 16
+			var input []byte
+			for range chunks {
+				input = AppendChunkTail(append(AppendChunkHead(input, size), make([]byte, size)...))
+			}
+			input, _ = AppendLastChunk(input, nil)
+			var d ChunkDecoder
+			b.SetBytes(int64(len(input)))
+			b.ReportAllocs()
+			for b.Loop() {
+				d.Reset(nil)
+				for rest, done := input, false; !done; {
+					consumed, _, end, err := d.Next(rest)
+					if err != nil {
+						b.Fatal(err)
+					}
+					rest, done = rest[consumed:], end
+				}
+			}
+		})
+	}
+}

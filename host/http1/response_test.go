@@ -138,17 +138,3 @@ func checkResponseInPieces(t *testing.T, input, method string, l Limits) {
 	}
 	check("byte by byte", everyByte(input))
 }
-
-func BenchmarkResponse(b *testing.B) {
-	buf := []byte(nginxResponse)
-	var p ResponseParser
-	r := ResponseHead{Header: &exchange.Header{}}
-	b.SetBytes(int64(len(buf)))
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Reset()
-		if n, err := p.Parse(buf, &Limits{HeaderBytes: 64 << 10, HeaderCount: 128}, "GET", &r); n != len(buf) || err != nil {
-			b.Fatal(n, err)
-		}
-	}
-}
