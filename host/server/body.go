@@ -133,8 +133,8 @@ func (b *requestBody) drain() bool {
 	if b.call.control.Flush() != nil {
 		return false
 	}
-	b.call.conn.SetReadDeadline(time.Now().Add(drainTime))
-	defer b.call.conn.SetReadDeadline(time.Time{})
+	b.call.conn.socket.SetReadDeadline(time.Now().Add(drainTime))
+	defer b.call.conn.socket.SetReadDeadline(time.Time{})
 	_, err := io.CopyN(io.Discard, b.src, drainBytes+1)
 	return err == io.EOF
 }

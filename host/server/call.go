@@ -2,13 +2,10 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
-	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
 // call is one exchange between net/http and the Handler: it is the exchange's
@@ -32,7 +29,7 @@ type call struct {
 // ServeHTTP follows http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{conn: connOf(r), w: w, r: r, control: http.NewResponseController(w)}
-	if c.conn.spoiled.Load() {
+	if c.http1() && c.conn.http1.spoiled.Load() {
 		panic(http.ErrAbortHandler) // the rest of a broken body, parsed as a request
 	}
 	c.x.Started = time.Now()
@@ -43,61 +40,23 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.writing.limit = f.settings.Limits.BodyTimeout.D()
 	c.writing.expire = c.interruptWrite
 
-	f.red.Begin()
-	if status := c.receive(); status != 0 {
-		c.refuse(status)
-	} else {
-		c.handle()
-	}
-	f.red.End(time.Since(c.x.Started), c.outcome())
+	refusal := c.receive()
+	c.closing = refusal != 0 && c.http1()
+	f.carry(&c.x, c, refusal)
 	c.finish()
 }
 
-// handle lets the Handler carry the exchange. Whatever it does, the client gets
-// a response or sees that there is none.
-func (c *call) handle() {
-	defer func() {
-		if cause := recover(); cause != nil {
-			c.conn.front.server.log.Error("panic in handler", "listener", c.x.Conn.Listener, "id", c.x.ID,
-				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
-			c.fail()
-		}
-	}()
-	c.conn.front.server.handler.Serve(&c.x)
-	if !c.sent && c.r.Context().Err() == nil {
-		c.conn.front.server.log.Error("handler sent no response", "listener", c.x.Conn.Listener, "id", c.x.ID)
-		c.fail()
-	}
-	if !c.sent {
-		c.broken = true
-	}
-}
+// Gone follows wire.
+func (c *call) Gone() bool { return c.r.Context().Err() != nil }
 
-// fail answers 500 if nothing was sent yet.
-func (c *call) fail() {
-	if c.sent {
-		c.broken = true
-		return
-	}
-	c.x.Fail(&exchange.Failure{Cause: exchange.CauseInternal, Status: http.StatusInternalServerError})
-	c.Send(&c.x)
-}
+// Sent follows wire.
+func (c *call) Sent() bool { return c.sent }
 
-// refuse answers a request that no handler sees.
-func (c *call) refuse(status int) {
-	c.conn.front.server.log.Debug("request refused", "listener", c.x.Conn.Listener, "client", c.x.Conn.Remote, "status", status)
-	c.x.Fail(&exchange.Failure{Cause: exchange.CauseClient, Status: status})
-	c.closing = c.http1()
-	c.Send(&c.x)
-}
+// Broken follows wire.
+func (c *call) Broken() bool { return c.broken }
 
-// outcome is what the listener's metrics say of the exchange.
-func (c *call) outcome() telemetry.Outcome {
-	if status := c.x.Response.Status; !c.broken && status >= 101 && status <= 599 {
-		return telemetry.OfStatus(status)
-	}
-	return telemetry.Failed
-}
+// Break follows wire.
+func (c *call) Break() { c.broken = true }
 
 // finish leaves the connection in a state in which net/http can do no harm.
 func (c *call) finish() {
@@ -113,7 +72,7 @@ func (c *call) finish() {
 		panic(http.ErrAbortHandler)
 	}
 	if !clean && c.http1() {
-		c.conn.spoil()
+		c.conn.http1.spoil()
 	}
 	if limit := c.writing.limit; limit != 0 && (c.http1() || c.x.ResponseBytes > 0) {
 		// What net/http still holds goes out after the call, up to this deadline.
@@ -121,9 +80,9 @@ func (c *call) finish() {
 	}
 }
 
-// http1 tells the connection's protocol; net/http lets the first line of HTTP/2's
-// preface pass as a request of HTTP/1.
-func (c *call) http1() bool { return c.r.ProtoMajor == 1 || c.r.Method == "PRI" }
+// http1 tells the connection's protocol, which is not always that of the request:
+// net/http lets the first line of HTTP/2's preface pass as a request of HTTP/1.
+func (c *call) http1() bool { return c.conn.http1 != nil }
 
 func (c *call) expectsContinue() bool {
 	return c.r.ProtoAtLeast(1, 1) && exchange.HasToken(c.r.Header.Get("Expect"), "100-continue")
@@ -135,7 +94,7 @@ var longAgo = time.Unix(1, 0)
 // interruptRead ends a read of the body for good.
 func (c *call) interruptRead() {
 	if c.http1() {
-		c.conn.SetReadDeadline(longAgo)
+		c.conn.socket.SetReadDeadline(longAgo)
 	} else {
 		c.control.SetReadDeadline(longAgo)
 	}
@@ -144,7 +103,7 @@ func (c *call) interruptRead() {
 // interruptWrite ends a write of the response for good.
 func (c *call) interruptWrite() {
 	if c.http1() {
-		c.conn.SetWriteDeadline(longAgo)
+		c.conn.socket.SetWriteDeadline(longAgo)
 	} else {
 		c.control.SetWriteDeadline(longAgo)
 	}

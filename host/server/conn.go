@@ -1,101 +1,64 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// conn is a client's connection, below TLS.
-//
-// It exists to know what net/http does not tell, and to make sure of what
-// net/http leaves open: with responses that begin before the request's body was
-// read, it goes on to parse what is left of a broken body as the next request.
-// A spoiled connection yields nothing more.
+// conn is a client's connection from accept to close. It belongs to the
+// goroutine that serves it; abort alone may come from others.
 type conn struct {
-	net.Conn
 	front   *front
-	secured *tls.Conn // the TLS above; nil on a plain connection
 	id      uint64
-
-	spoiled atomic.Bool
-	closed  atomic.Bool
+	socket  net.Conn
+	secured *tls.Conn  // TLS above the socket; nil on a plain connection
+	http1   *http1Conn // nil unless it speaks HTTP/1
+	drain   func()     // set by whenDraining
 
 	once sync.Once
 	info exchange.Conn
 }
 
-// Bounds of the lingering close of a spoiled connection (RFC 9112, 9.6).
-const (
-	lingerTime  = time.Second
-	lingerBytes = 1 << 20
-)
-
-// Read follows net.Conn.
-func (c *conn) Read(p []byte) (int, error) {
-	if c.spoiled.Load() {
-		return 0, io.EOF
+// stream is what HTTP is spoken on.
+func (c *conn) stream() net.Conn {
+	if c.secured != nil {
+		return c.secured
 	}
-	return c.Conn.Read(p)
+	return c.socket
 }
 
-// spoil makes sure that no further request is read.
-func (c *conn) spoil() { c.spoiled.Store(true) }
-
-// CloseWrite ends the writing direction alone.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+// whenDraining has drain called once the connection is asked to end in order, at
+// once if it was already; nil takes that back. It must not block nor call the
+// front, and is not called any more once it was taken back.
+func (c *conn) whenDraining(drain func()) {
+	c.front.mu.Lock()
+	defer c.front.mu.Unlock()
+	c.drain = drain
+	if drain != nil && c.front.draining.Load() {
+		drain()
 	}
-	return nil
-}
-
-// Close follows net.Conn. A spoiled connection first gives the client time to
-// read the response, which a reset would take from it.
-func (c *conn) Close() error {
-	if c.closed.Swap(true) {
-		return net.ErrClosed
-	}
-	if c.spoiled.Load() {
-		c.CloseWrite()
-		c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
-		io.CopyN(io.Discard, c.Conn, lingerBytes)
-	}
-	err := c.Conn.Close()
-	c.front.left(c)
-	return err
 }
 
 // abort closes at once and lets the client see that it was not in order.
 func (c *conn) abort() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if tcp, ok := c.socket.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
-	if c.closed.Swap(true) {
-		c.Conn.Close() // ends a lingering close
-		return
-	}
-	c.Conn.Close()
-	c.front.left(c)
+	c.socket.Close()
 }
 
-// describe returns what is known of the connection once a request has come by
-// it, and with it the handshake is over.
+// describe returns what is known of the connection once its handshake is over.
 func (c *conn) describe() *exchange.Conn {
 	c.once.Do(func() {
 		c.info = exchange.Conn{
 			ID:       c.id,
 			Listener: c.front.settings.Name,
-			Remote:   addrPort(c.RemoteAddr()),
-			Local:    addrPort(c.LocalAddr()),
+			Remote:   addrPort(c.socket.RemoteAddr()),
+			Local:    addrPort(c.socket.LocalAddr()),
 		}
 		if c.secured != nil {
 			c.info.TLS = describeTLS(c.secured.ConnectionState())
@@ -125,15 +88,3 @@ func addrPort(a net.Addr) netip.AddrPort {
 	ap := tcp.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
-
-type connKey struct{}
-
-// withConn lets a request find its connection; it follows http.Server.ConnContext.
-func withConn(ctx context.Context, c net.Conn) context.Context {
-	if secured, ok := c.(*tls.Conn); ok {
-		c = secured.NetConn()
-	}
-	return context.WithValue(ctx, connKey{}, c.(*conn))
-}
-
-func connOf(r *http.Request) *conn { return r.Context().Value(connKey{}).(*conn) }

@@ -162,7 +162,7 @@ func TestAuthorityAndHostOfHTTP2Differ(t *testing.T) {
 	for _, test := range []struct {
 		host   string
 		status string
-	}{{"", "200"}, {"h", "200"}, {"other", "400"}} {
+	}{{"", "200"}, {"h", "200"}, {"other", "reset"}} {
 		c := dialH2(t, addr)
 		fields := []string{":method", "GET", ":scheme", "http", ":authority", "h", ":path", "/"}
 		if test.host != "" {

@@ -84,7 +84,7 @@ func (l *listener) accept() {
 		}
 		pause = acceptPause
 		if c := l.admit(socket); c != nil {
-			c.front.take(c)
+			go c.front.serve(c)
 		} else {
 			l.server.refused.Add(1)
 			socket.Close()

@@ -19,7 +19,7 @@ func (c *call) receive() (status int) {
 		req.Scheme = "https"
 	}
 	switch {
-	case r.ProtoMajor == 2 && r.Method != "PRI":
+	case r.ProtoMajor == 2 && !c.http1():
 		req.Version = exchange.HTTP2
 	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
 		req.Version = exchange.HTTP10

@@ -126,8 +126,8 @@ func (t *tunnel) close() {
 // bare returns the socket below a plain connection, so that the kernel can
 // move the bytes where the system has a call for it.
 func bare(c net.Conn) net.Conn {
-	if plain, ok := c.(*conn); ok {
-		return plain.Conn
+	if h, ok := c.(*http1Conn); ok && h.c.secured == nil {
+		return h.c.socket
 	}
 	return c
 }
