@@ -1,0 +1,41 @@
+package http1
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// preface is what a client of HTTP/2 with prior knowledge begins with (RFC 9113,
+// 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// notPrior gives a connection that begins with the preface to its owner, and
+// reports that this is another one. It reads on while that can't be told.
+func (c *serverConn) notPrior(buf []byte, n int) ([]byte, int, bool) {
+	begins := min(n, len(preface))
+	for strings.HasPrefix(preface, view(buf[:begins])) {
+		if n >= len(preface) {
+			early := bytes.Clone(buf[:n])
+			c.server.inputs.Give(buf)
+			c.socket.ReadBy(0, 0)
+			c.owner.Prior(early)
+			return nil, 0, false
+		}
+		if !c.readMore(buf, &n) {
+			c.server.inputs.Give(buf)
+			return nil, 0, false
+		}
+		begins = min(n, len(preface))
+	}
+	return buf, n, true
+}
+
+func (c *serverConn) readMore(buf []byte, n *int) bool {
+	now := exchange.Clock()
+	c.socket.ReadBy(after(now, c.server.HeaderTimeout), now)
+	m, err := c.socket.Read(buf[*n:])
+	*n += m
+	return err == nil
+}

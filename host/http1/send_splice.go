@@ -1,0 +1,103 @@
+package http1
+
+import (
+	"errors"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/socket"
+)
+
+const (
+	// leastSplice is from when on the kernel moves a body cheaper than reads and
+	// writes do.
+	leastSplice = copyBytes
+	// mostSplice is what is moved within one deadline.
+	mostSplice = 256 << 10
+	// leastLent is from when on writing from two places is cheaper than a copy.
+	leastLent = 4 << 10
+)
+
+// lend moves what of the body can be had without Read: what is in memory, and
+// what the kernel moves. It reports whether there was something.
+func (m *mover) lend() (lent bool, err *exchange.SendError) {
+	if m.lender == nil {
+		return false, nil
+	}
+	from, waiting, n, ok := m.lender.SpliceSource()
+	if !ok {
+		return false, nil
+	}
+	k := m.k
+	if m.length >= 0 && int64(len(waiting))+n > m.length-m.moved {
+		return false, k.readError(errTooMuch)
+	}
+	if failed := m.memory(waiting); failed != nil {
+		m.lender.Spliced(0, nil)
+		return false, writeError(failed)
+	}
+	taken := int64(len(waiting))
+	var broke error
+	if from != nil && n >= leastSplice && !m.chunked && k.conn.socket.CanSplice(from) {
+		var spliced int64
+		spliced, broke, err = m.splice(from, n)
+		taken += spliced
+	}
+	m.lender.Spliced(taken, broke)
+	m.moved += taken
+	return taken > 0, err
+}
+
+// memory writes what waits in memory, or adds it to what is to be written.
+func (m *mover) memory(waiting []byte) error {
+	k := m.k
+	switch {
+	case len(waiting) == 0:
+		return nil
+	case m.chunked:
+		if len(waiting) > cap(k.out)-len(k.out)-chunkRoom {
+			if err := k.flush(); err != nil {
+				return err
+			}
+		}
+		k.out = AppendChunkHead(k.out, len(waiting))
+		if len(waiting) > cap(k.out)-len(k.out)-chunkRoom {
+			if err := k.flushWith(waiting); err != nil {
+				return err
+			}
+		} else {
+			k.out = append(k.out, waiting...)
+			k.content += len(waiting)
+		}
+		k.out = AppendChunkTail(k.out)
+		return nil
+	case len(waiting) >= leastLent || len(waiting) > cap(k.out)-len(k.out):
+		return k.flushWith(waiting)
+	}
+	k.out = append(k.out, waiting...)
+	k.content += len(waiting)
+	return nil
+}
+
+// splice has the kernel move n bytes. broke is how reading failed.
+func (m *mover) splice(from *socket.Conn, n int64) (moved int64, broke error, failed *exchange.SendError) {
+	k := m.k
+	if err := k.flush(); err != nil {
+		return 0, nil, writeError(err)
+	}
+	for moved < n {
+		k.writeBy()
+		part, err := k.conn.socket.Splice(from, min(n-moved, mostSplice))
+		moved += part
+		k.x.ResponseBytes += part
+		var read *socket.ReadError
+		switch {
+		case err == nil:
+		case !errors.As(err, &read):
+			k.lost(err)
+			return moved, nil, writeError(err)
+		default:
+			return moved, read.Err, nil
+		}
+	}
+	return moved, nil, nil
+}
