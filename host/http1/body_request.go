@@ -103,8 +103,11 @@ func (b *requestBody) Ready() bool {
 		return false
 	}
 	defer b.reading.Unlock()
+	if b.err != nil || b.closed.Load() {
+		return true
+	}
 	in := &b.call.in
-	return b.err != nil || len(b.data) > 0 || in.pos < in.end && (!b.chunked || b.decoder.Left() > 0)
+	return len(b.data) > 0 || in.pos < in.end && (!b.chunked || b.decoder.Left() > 0)
 }
 
 // proceed lets a client send its body that waits to be told so (RFC 9110,
@@ -160,8 +163,11 @@ func (b *requestBody) readChunked(p []byte) (n int, err error) {
 			consumed, data, done, err := b.decoder.Next(in.fresh())
 			in.pos += consumed
 			b.data = data
-			if err != nil || done {
-				return n, ended(err)
+			if done {
+				err = io.EOF
+			}
+			if err != nil {
+				return n, err
 			}
 		}
 		switch {

@@ -18,6 +18,7 @@ type call struct {
 	parser RequestParser
 	head   RequestHead
 	body   *requestBody // nil if the request has none
+	spare  *requestBody // for the next request that has one
 
 	response ResponseHead
 	out      []byte // what is to be written, in a buffer of server.inputs or copies
@@ -107,9 +108,10 @@ func (k *call) end(more bool) (buf []byte, n int) {
 		k.in.release(&s.inputs)
 	}
 	k.parser.Reset()
-	if k.body != nil && !k.body.reset() {
-		k.body = nil
+	if k.body != nil && k.body.reset() {
+		k.spare = k.body
 	}
+	k.body = nil
 	k.closing, k.sent, k.broken, k.tunneled = false, false, false, false
 	k.responding.Store(false)
 	k.conn, k.x.Conn = nil, nil

@@ -79,7 +79,7 @@ func (k *call) take() (status int) {
 	req.Scheme = k.scheme()
 	if head.Framing.HasBody() {
 		req.Length = head.Framing.Length
-		if k.body == nil {
+		if k.body, k.spare = k.spare, nil; k.body == nil {
 			k.body = new(requestBody)
 		}
 		k.body.begin(k)

@@ -1,8 +1,6 @@
 package http1
 
 import (
-	"errors"
-
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
@@ -38,9 +36,9 @@ func (m *mover) lend() (lent bool, err *exchange.SendError) {
 	taken := int64(len(waiting))
 	var broke error
 	if from != nil && n >= leastSplice && !m.chunked && k.conn.socket.CanSplice(from) {
-		var spliced int64
-		spliced, broke, err = m.splice(from, n)
-		taken += spliced
+		before := k.x.ResponseBytes
+		err, broke = m.splice(from, n)
+		taken += k.x.ResponseBytes - before
 	}
 	m.lender.Spliced(taken, broke)
 	m.moved += taken
@@ -79,25 +77,23 @@ func (m *mover) memory(waiting []byte) error {
 }
 
 // splice has the kernel move n bytes. broke is how reading failed.
-func (m *mover) splice(from *socket.Conn, n int64) (moved int64, broke error, failed *exchange.SendError) {
+func (m *mover) splice(from *socket.Conn, n int64) (failed *exchange.SendError, broke error) {
 	k := m.k
 	if err := k.flush(); err != nil {
-		return 0, nil, writeError(err)
+		return writeError(err), nil
 	}
-	for moved < n {
+	for n > 0 {
 		k.writeBy()
-		part, err := k.conn.socket.Splice(from, min(n-moved, mostSplice))
-		moved += part
-		k.x.ResponseBytes += part
-		var read *socket.ReadError
-		switch {
-		case err == nil:
-		case !errors.As(err, &read):
+		moved, err := k.conn.socket.Splice(from, min(n, mostSplice))
+		k.x.ResponseBytes += moved
+		n -= moved
+		if read, ok := err.(*socket.ReadError); ok {
+			return nil, read.Err
+		}
+		if err != nil {
 			k.lost(err)
-			return moved, nil, writeError(err)
-		default:
-			return moved, read.Err, nil
+			return writeError(err), nil
 		}
 	}
-	return moved, nil, nil
+	return nil, nil
 }
