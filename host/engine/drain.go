@@ -39,7 +39,7 @@ func (e *Engine) retire(g *generation) {
 	e.mu.Unlock()
 	g.retired.Store(true)
 	e.retirers.Go(func() {
-		for g.inFlight.Load() > 0 {
+		for g.inFlight() > 0 {
 			<-g.empty
 		}
 		e.closeGeneration(g)

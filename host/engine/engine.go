@@ -57,6 +57,9 @@ type Engine struct {
 	slots   slots
 	history history
 
+	rides sync.Pool     // of *ride
+	seats atomic.Uint32 // given to rides
+
 	mu       sync.Mutex
 	stack    []*generation // those a rollback can reach, the running one last
 	archived []uint64      // ids of those that are on disk, ascending
@@ -70,7 +73,9 @@ var ErrClosed = errors.New("the engine is closed")
 // New returns an engine without a generation: Swap gives it the first one
 // before Serve is called.
 func New(opts Options) *Engine {
-	return &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}
+	e := &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}
+	e.rides.New = func() any { return &ride{seat: e.seats.Add(1)} }
+	return e
 }
 
 // takeTurn waits until nobody swaps, rolls back or checks any more. Unless it
@@ -105,15 +110,18 @@ func (e *Engine) Manifest() *manifest.Manifest {
 	return nil
 }
 
-// pin returns the running generation with one more exchange in flight.
-func (e *Engine) pin() *generation {
+// pin gives a ride its place in the running generation.
+func (e *Engine) pin(r *ride) {
 	for {
-		g := e.current.Load()
-		g.inFlight.Add(1)
-		if e.current.Load() == g {
-			return g
+		r.g = e.current.Load()
+		ended := r.g.board(r)
+		if e.current.Load() == r.g {
+			if ended != nil {
+				r.life.End(ended) // it got in at the last moment
+			}
+			return
 		}
-		g.unpin()
+		r.g.alight(r) // it may be retired already
 	}
 }
 

@@ -178,10 +178,11 @@ func TestTunnelOutlivesItsGeneration(t *testing.T) {
 	b.swap(b.manifest([]string{mark("old")}, nil, "keep_generations = 0", `drain_timeout = "1ms"`))
 	g := b.e.current.Load()
 	forward := g.next
-	g.next = func(g *generation, x *exchange.Exchange) *exchange.Failure {
-		if f := forward(g, x); f != nil {
+	g.next = func(r *ride) *exchange.Failure {
+		if f := forward(r); f != nil {
 			return f
 		}
+		x := r.x
 		x.Response.Status, x.Response.Tunnel = 101, pipe{}
 		return nil
 	}

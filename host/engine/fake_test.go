@@ -315,7 +315,7 @@ func (a *answer) Send(x *exchange.Exchange) error {
 		select {
 		case <-a.hold:
 		case <-x.Context().Done():
-			a.err = context.Cause(x.Context())
+			a.err = x.Life().Cause()
 			return a.err
 		}
 	}

@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"sync"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -30,26 +30,20 @@ type generation struct {
 	tiers      []*tier.Tier // in the order that a request passes them
 	upstreams  *upstream.Set
 	forwarding exchange.Forwarding
-	next       func(*generation, *exchange.Exchange) *exchange.Failure // what follows the last tier
+	next       func(*ride) *exchange.Failure // what follows the last tier
 	slots      []*slot
 	parts      []Part // what it is made of, for status and history
 	linked     bool   // requests come from edge hosts
 
-	inFlight atomic.Int64
-	retired  atomic.Bool
-	empty    chan struct{} // told when a retired generation may be empty
+	lanes   []lane // of the exchanges in flight
+	retired atomic.Bool
+	empty   chan struct{} // told when a retired generation may be empty
 
 	expiry *time.Timer // ends what is left of a generation that no longer runs; guarded by Engine.mu
-
-	mu    sync.Mutex
-	rides ride  // ring of the exchanges that a drain deadline ends
-	ended error // why exchanges are ended; nil: they are not
 }
 
 func newGeneration() *generation {
-	g := &generation{empty: make(chan struct{}, 1)}
-	g.rides.prev, g.rides.next = &g.rides, &g.rides
-	return g
+	return &generation{empty: make(chan struct{}, 1), lanes: newLanes(runtime.GOMAXPROCS(0))}
 }
 
 // HasUpstream reports whether a route may name it. It is the same in every host
@@ -57,52 +51,6 @@ func newGeneration() *generation {
 func (g *generation) HasUpstream(name string) bool {
 	_, known := g.manifest.Upstreams[name]
 	return known
-}
-
-// unpin counts an exchange out.
-func (g *generation) unpin() {
-	if g.inFlight.Add(-1) == 0 && g.retired.Load() {
-		select {
-		case g.empty <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// board adds a ride to those that abort ends.
-func (g *generation) board(r *ride) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	r.prev, r.next = g.rides.prev, &g.rides
-	r.prev.next, r.next.prev = r, r
-	if g.ended != nil {
-		r.cancel(g.ended) // it got in at the last moment
-	}
-}
-
-// alight takes a ride off again.
-func (g *generation) alight(r *ride) {
-	g.mu.Lock()
-	r.prev.next, r.next.prev = r.next, r.prev
-	r.prev, r.next = nil, nil
-	g.mu.Unlock()
-}
-
-// abort ends the contexts of all exchanges in flight.
-func (g *generation) abort(cause error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ended = cause
-	for r := g.rides.next; r != &g.rides; r = r.next {
-		r.cancel(cause)
-	}
-}
-
-// revive takes the end of exchanges back, for a generation that runs again.
-func (g *generation) revive() {
-	g.mu.Lock()
-	g.ended = nil
-	g.mu.Unlock()
 }
 
 // close lets go of everything the generation holds. No exchange is in flight.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,11 +27,11 @@ const (
 )
 
 // linkFields are taken off every message that comes from a client or an origin.
-var linkFields = [...]string{linkField, linkFailureField, linkAnsweredField}
+var linkFields = [...]exchange.Known{exchange.ErgoLink, exchange.ErgoLinkFailure, exchange.ErgoLinkAnsweredBy}
 
 func removeLinkFields(h *exchange.Header) {
-	for _, name := range linkFields {
-		h.Del(name)
+	for _, id := range linkFields {
+		h.DelKnown(id)
 	}
 }
 
@@ -67,7 +68,8 @@ type linkTLS struct {
 }
 
 // toService sends the request to a host of the service tier.
-func toService(g *generation, x *exchange.Exchange) *exchange.Failure {
+func toService(r *ride) *exchange.Failure {
+	g, x := r.g, r.x
 	chosen := x.Route
 	value, err := encodeLink(x)
 	if err != nil {
@@ -76,12 +78,12 @@ func toService(g *generation, x *exchange.Exchange) *exchange.Failure {
 	x.Request.Header.Set(linkField, value)
 	// The choice is the service host's to follow; here the balancer picks a host.
 	x.Route = exchange.Route{HashKey: chosen.HashKey, Timeout: chosen.Timeout}
-	f := g.upstreams.Forward(x, g.manifest.Split.Hosts)
+	f := r.forward(g.manifest.Split.Hosts)
 	chosen.Sent = x.Route.Sent
 	x.Route = chosen
 	x.Request.Header.Del(linkField)
 	if f != nil {
-		return tierDown(explain(x, f), g.manifest.Split.RetryAfter.D())
+		return tierDown(f, g.manifest.Split.RetryAfter.D())
 	}
 	return readLinkReply(x)
 }
@@ -181,11 +183,11 @@ func (l *linkTLS) decode() (*exchange.TLS, error) {
 
 // causes are what a service host may say of a failure: they go into metrics and
 // logs, so no other word does.
-var causes = map[exchange.Cause]bool{
-	exchange.CauseRefused: true, exchange.CauseReset: true, exchange.CauseProtocol: true, exchange.CauseTimeout: true,
-	exchange.CauseNoEndpoint: true, exchange.CauseCircuitOpen: true, exchange.CauseOverload: true,
-	exchange.CauseTierDown: true, exchange.CausePolicy: true, exchange.CauseNoRoute: true,
-	exchange.CauseBody: true, exchange.CauseClient: true, exchange.CauseInternal: true,
+var causes = []exchange.Cause{
+	exchange.CauseRefused, exchange.CauseReset, exchange.CauseProtocol, exchange.CauseTimeout,
+	exchange.CauseNoEndpoint, exchange.CauseCircuitOpen, exchange.CauseOverload,
+	exchange.CauseTierDown, exchange.CausePolicy, exchange.CauseNoRoute,
+	exchange.CauseBody, exchange.CauseClient, exchange.CauseInternal,
 }
 
 // Bounds of what a service host may say.
@@ -230,7 +232,8 @@ func readLinkReply(x *exchange.Exchange) *exchange.Failure {
 // parseFailure reads "cause status seconds".
 func parseFailure(value string) (*exchange.Failure, error) {
 	words := strings.Split(value, " ")
-	if len(words) != 3 || !causes[exchange.Cause(words[0])] {
+	known := slices.Index(causes, exchange.Cause(words[0])) // value ends with the exchange
+	if len(words) != 3 || known < 0 {
 		return nil, fmt.Errorf("%.100q is no failure", value)
 	}
 	status, statusErr := strconv.ParseUint(words[1], 10, 16)
@@ -242,7 +245,7 @@ func parseFailure(value string) (*exchange.Failure, error) {
 		return nil, fmt.Errorf("%.100q is out of range", value)
 	}
 	return &exchange.Failure{
-		Cause: exchange.Cause(words[0]), Status: int(status), RetryAfter: time.Duration(seconds) * time.Second, Tier: "service",
+		Cause: causes[known], Status: int(status), RetryAfter: time.Duration(seconds) * time.Second, Tier: "service",
 	}, nil
 }
 

@@ -124,7 +124,7 @@ func TestLinkReplyKeepsTheTimeToComeBack(t *testing.T) {
 }
 
 func TestEveryCauseTravels(t *testing.T) {
-	for cause := range causes {
+	for _, cause := range causes {
 		x := &exchange.Exchange{}
 		x.Fail(&exchange.Failure{Cause: cause, Status: 502})
 		writeLinkReply(x)
@@ -169,7 +169,7 @@ func TestClientsCannotSpeakAsHosts(t *testing.T) {
 	b.swap(b.manifest([]string{mark("a")}, nil))
 	a := b.get(func(x *exchange.Exchange) {
 		for _, name := range linkFields {
-			x.Request.Header.Add(strings.ToUpper(name), "x")
+			x.Request.Header.Add(strings.ToUpper(name.Name()), "x")
 		}
 	})
 	for name := range <-seen {

@@ -1,41 +1,22 @@
 package engine
 
 import (
-	"context"
 	"errors"
-	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/ergoproxy/ergo/host/exchange"
-	"github.com/ergoproxy/ergo/host/tier"
+	"github.com/ergoproxy/ergo/host/upstream"
 )
-
-// ride is an exchange with its place in a generation.
-type ride struct {
-	x       *exchange.Exchange
-	g       *generation
-	walks   [2]tier.Walk
-	entered int // tiers whose place the exchange holds
-	cancel  context.CancelCauseFunc
-	prev    *ride // in the generation's ring
-	next    *ride
-}
-
-var rides = sync.Pool{New: func() any { return new(ride) }}
 
 // Serve carries an exchange from its request's head to its response's last
 // byte, through one generation. If a policy or the sink panics, everything is
 // given back before the panic goes on to the caller.
 func (e *Engine) Serve(x *exchange.Exchange) {
 	r := e.begin(x)
-	var span trace.Span
-	defer func() { e.opts.Telemetry.EndServer(x, span) }()
-	defer r.end()
+	defer e.end(r)
 
 	f := r.g.receive(x)
-	span = e.opts.Telemetry.StartServer(x) // it tells who asked
+	r.span = e.opts.Telemetry.StartServer(x) // it tells who asked
 	if f == nil {
 		f = r.request()
 	}
@@ -51,14 +32,13 @@ func (e *Engine) Serve(x *exchange.Exchange) {
 
 // begin pins a generation for the exchange.
 func (e *Engine) begin(x *exchange.Exchange) *ride {
-	g := e.pin()
-	r := rides.Get().(*ride)
-	r.x, r.g = x, g
-	x.Generation, x.Upstreams = g.id, g
-	ctx, cancel := context.WithCancelCause(x.Context())
-	x.SetContext(ctx)
-	r.cancel = cancel
-	g.board(r)
+	if x.Began == 0 {
+		x.Began = x.Lap()
+	}
+	r := e.rides.Get().(*ride)
+	r.x, r.life = x, x.Life()
+	e.pin(r)
+	x.Generation, x.Upstreams = r.g.id, r.g
 	return r
 }
 
@@ -74,7 +54,7 @@ func (r *ride) request() *exchange.Failure {
 			return f
 		}
 	}
-	return r.g.next(r.g, r.x)
+	return r.g.next(r)
 }
 
 // response passes the response, or the failure, back through the tiers that the
@@ -93,7 +73,6 @@ func (r *ride) leave() {
 		return
 	}
 	r.g = nil
-	defer g.unpin()
 	defer g.alight(r)
 	r.leaveTiers(g)
 }
@@ -111,12 +90,14 @@ func (r *ride) leaveTiers(g *generation) {
 	g.tiers[i].Done(&r.walks[i], r.x)
 }
 
-// end leaves and ends the ride itself. After a panic it is not used again.
-func (r *ride) end() {
-	defer r.cancel(nil)
+// end leaves and ends the ride itself. After a panic of a policy it is not used
+// again.
+func (e *Engine) end(r *ride) {
+	defer e.opts.Telemetry.EndServer(r.x, r.span)
 	r.leave()
-	r.x, r.cancel = nil, nil
-	rides.Put(r)
+	r.x, r.life, r.span = nil, nil, nil
+	r.call = r.call.Reset()
+	e.rides.Put(r)
 }
 
 // receive makes the request what policies may rely on.
@@ -142,7 +123,8 @@ func (g *generation) reply(x *exchange.Exchange) {
 
 // toUpstream sends the request to the upstream that the policies chose, or else
 // the manifest.
-func toUpstream(g *generation, x *exchange.Exchange) *exchange.Failure {
+func toUpstream(r *ride) *exchange.Failure {
+	g, x := r.g, r.x
 	name := x.Route.Upstream
 	if name == "" {
 		name = g.manifest.Service.Upstream
@@ -152,13 +134,23 @@ func toUpstream(g *generation, x *exchange.Exchange) *exchange.Failure {
 	}
 	x.Route.Upstream = name
 	g.forwarding.Outbound(x)
-	f := g.upstreams.Forward(x, name)
+	f := r.forward(name)
 	if f == nil {
 		removeLinkFields(&x.Response.Header)
 		g.forwarding.Returned(x)
-		return nil
 	}
-	return explain(x, f)
+	return f
+}
+
+// forward has the request answered by an upstream.
+func (r *ride) forward(name string) *exchange.Failure {
+	if r.call == nil {
+		r.call = new(upstream.Call)
+	}
+	if f := r.g.upstreams.ForwardBy(r.call, r.x, name); f != nil {
+		return explain(r.x, f)
+	}
+	return nil
 }
 
 // brokeOff notes why a response did not reach the client whole, for the log.
@@ -177,7 +169,7 @@ func (r *ride) brokeOff(err error) {
 
 // explain gives a failure its true cause when the exchange was ended from here.
 func explain(x *exchange.Exchange, f *exchange.Failure) *exchange.Failure {
-	cause := context.Cause(x.Context())
+	cause := x.Life().Cause()
 	if errors.Is(cause, errDrained) || errors.Is(cause, errShutdown) {
 		return &exchange.Failure{Cause: exchange.CauseTimeout, Status: 503, RetryAfter: time.Second, Err: cause}
 	}

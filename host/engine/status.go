@@ -78,7 +78,7 @@ func (e *Engine) Status() Status {
 		if kept != g {
 			s.Kept = append(s.Kept, kept.id)
 		}
-		if kept != g && kept.inFlight.Load() > 0 {
+		if kept != g && kept.inFlight() > 0 {
 			s.Draining = append(s.Draining, kept.status())
 		}
 	}
@@ -94,7 +94,7 @@ func (e *Engine) Status() Status {
 }
 
 func (g *generation) status() GenerationStatus {
-	return GenerationStatus{ID: g.id, Digest: g.digest, Since: time.Unix(0, g.since.Load()), InFlight: g.inFlight.Load()}
+	return GenerationStatus{ID: g.id, Digest: g.digest, Since: time.Unix(0, g.since.Load()), InFlight: g.inFlight()}
 }
 
 func (g *generation) tierStatus(t *tier.Tier) TierStatus {

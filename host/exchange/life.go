@@ -255,7 +255,9 @@ func (l *Life) look() error {
 
 // Ended reports whether the life was ended, by End or with the context that it
 // follows. Its own deadline does not count: who knows the time looks at Until.
-func (l *Life) Ended() bool { return l.ended.Load() }
+func (l *Life) Ended() bool {
+	return l.ended.Load() || l.values != nil && l.values.Err() != nil
+}
 
 // Err follows context.Context.
 func (l *Life) Err() error {

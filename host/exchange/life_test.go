@@ -265,3 +265,41 @@ func TestWidenWaitsForChildrenToEnd(t *testing.T) {
 		cancel()
 	}
 }
+
+func TestLifeAfterFunc(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Life)
+		l.Narrow(Clock() + time.Second)
+		var first, second, late bool
+		l.AfterFunc(func() { first = true })
+		if stop := l.AfterFunc(func() { second = true }); !stop() || stop() {
+			t.Error("stop does not tell whether it stopped")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		l.AfterFunc(func() { late = true })
+		synctest.Wait()
+		if !first || second || !late {
+			t.Errorf("ran: first %v, stopped %v, late %v", first, second, late)
+		}
+	})
+}
+
+func TestWidenKeepsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := new(Life)
+		before, within := l.Narrow(Clock()+time.Second), l.Done()
+		child, cancel := context.WithCancel(l)
+		defer cancel()
+		l.Widen(before)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		select {
+		case <-within:
+			t.Error("ended by a deadline that was taken back")
+		case <-child.Done():
+			t.Error("a child ended by a deadline that was taken back")
+		default:
+		}
+	})
+}

@@ -67,7 +67,7 @@ func (s sameTerminal) Fd() uintptr {
 }
 
 // Log writes the line of an exchange that has ended; elapsed is the time since
-// Exchange.Started. The query is left out of the path: it is where people put
+// Exchange.Began. The query is left out of the path: it is where people put
 // secrets.
 func (l *AccessLog) Log(x *exchange.Exchange, elapsed time.Duration) {
 	if l == nil {
@@ -82,7 +82,7 @@ func (l *AccessLog) Log(x *exchange.Exchange, elapsed time.Duration) {
 	} else {
 		line.describe(x, path, elapsed)
 	}
-	record := slog.NewRecord(x.Started.Add(elapsed), slog.LevelInfo, message, 0)
+	record := slog.NewRecord(x.Begun().Add(elapsed), slog.LevelInfo, message, 0)
 	// A group without a name stands for its members; unlike separate attributes
 	// it takes no memory of its own.
 	record.AddAttrs(slog.Attr{Value: slog.GroupValue(line.attrs...)})

@@ -72,7 +72,8 @@ func (t *Telemetry) EndServer(x *exchange.Exchange, span trace.Span) {
 	if t == nil {
 		return
 	}
-	t.Access.Log(x, time.Since(x.Started))
+	elapsed := x.Lap() - x.Began
+	t.Access.Log(x, elapsed)
 	t.Tracer.EndServer(x, span)
 }
 

@@ -18,7 +18,7 @@ const (
 // parentOf reads the request's traceparent field as W3C Trace Context level 2,
 // section 3.2, says, without allocating. An absent or broken one is not ok.
 func parentOf(h *exchange.Header) (traceID string, sampled, ok bool) {
-	v := h.Value("traceparent")
+	v := value(h, exchange.Traceparent)
 	if len(v) < traceparentLength || v[2] != '-' || v[traceIDEnd] != '-' || v[spanIDEnd] != '-' {
 		return "", false, false
 	}
@@ -36,6 +36,12 @@ func parentOf(h *exchange.Header) (traceID string, sampled, ok bool) {
 		return "", false, false
 	}
 	return traceID, unhex(flags[1])&1 == 1, true
+}
+
+// value returns the first field's value, empty if there is none.
+func value(h *exchange.Header, id exchange.Known) string {
+	v, _ := h.GetKnown(id)
+	return v
 }
 
 // isHex reports whether s is lower-case hexadecimal.
@@ -58,7 +64,8 @@ func unhex(c byte) byte {
 // carrier lets OpenTelemetry's propagators read and write an exchange's fields.
 type carrier struct{ h *exchange.Header }
 
-// Get joins repeated fields, as tracestate may be (RFC 9110, 5.3).
+// Get joins repeated fields, as tracestate may be (RFC 9110, 5.3). A span keeps
+// what it returns longer than the exchange has its text.
 func (c carrier) Get(key string) string {
 	first, ok := c.h.Get(key)
 	if !ok {
@@ -67,7 +74,7 @@ func (c carrier) Get(key string) string {
 	if values := c.h.AppendValues(nil, key); len(values) > 1 {
 		return strings.Join(values, ",")
 	}
-	return first
+	return strings.Clone(first)
 }
 
 func (c carrier) Set(key, value string) { c.h.Set(key, value) }

@@ -50,8 +50,8 @@ func (t *Tracer) StartServer(x *exchange.Exchange) trace.Span {
 		return nil
 	}
 	_, sampled, ok := parentOf(&x.Request.Header)
-	if !ok {
-		sampled = rand.Uint64()>>1 < t.threshold.Load()
+	if share := t.threshold.Load(); !ok && share > 0 {
+		sampled = rand.Uint64()>>1 < share
 	}
 	if !sampled {
 		return nil
@@ -64,24 +64,25 @@ func (t *Tracer) start(x *exchange.Exchange, hasParent bool) trace.Span {
 	if hasParent {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier{&x.Request.Header})
 	}
+	// Spans are read after the exchange: their text is their own.
 	path, _, _ := strings.Cut(x.Request.Target, "?")
 	attrs := []attribute.KeyValue{
 		semconv.HTTPRequestMethodKey.String(knownMethod(x.Request.Method)),
-		semconv.URLScheme(x.Request.Scheme),
-		semconv.URLPath(path),
-		semconv.ServerAddress(x.Request.Authority),
+		semconv.URLScheme(strings.Clone(x.Request.Scheme)),
+		semconv.URLPath(strings.Clone(path)),
+		semconv.ServerAddress(strings.Clone(x.Request.Authority)),
 		semconv.NetworkProtocolName("http"),
 		semconv.NetworkProtocolVersion(protocolVersion(x.Request.Version)),
-		attribute.String("ergo.request.id", x.ID),
+		attribute.String("ergo.request.id", strings.Clone(x.ID)),
 	}
 	if x.ClientIP.IsValid() {
 		attrs = append(attrs, semconv.ClientAddress(x.ClientIP.String()))
 	}
-	if agent := x.Request.Header.Value("user-agent"); agent != "" {
-		attrs = append(attrs, semconv.UserAgentOriginal(agent))
+	if agent := value(&x.Request.Header, exchange.UserAgent); agent != "" {
+		attrs = append(attrs, semconv.UserAgentOriginal(strings.Clone(agent)))
 	}
 	ctx, span := t.tracer.Start(ctx, knownMethod(x.Request.Method), trace.WithSpanKind(trace.SpanKindServer),
-		trace.WithTimestamp(x.Started), trace.WithAttributes(attrs...))
+		trace.WithTimestamp(x.Begun()), trace.WithAttributes(attrs...))
 	x.SetContext(ctx)
 	x.Sampled = true
 	return span
@@ -101,10 +102,10 @@ func (t *Tracer) EndServer(x *exchange.Exchange, span trace.Span) {
 		attribute.Int64("ergo.generation", int64(x.Generation)),
 	)
 	if x.Route.Upstream != "" {
-		span.SetAttributes(attribute.String("ergo.upstream", x.Route.Upstream))
+		span.SetAttributes(attribute.String("ergo.upstream", strings.Clone(x.Route.Upstream)))
 	}
 	if x.AnsweredBy != "" {
-		span.SetAttributes(attribute.String("ergo.answered_by", x.AnsweredBy))
+		span.SetAttributes(attribute.String("ergo.answered_by", strings.Clone(x.AnsweredBy)))
 	}
 	switch {
 	case x.Failure != nil:
@@ -139,11 +140,14 @@ func TraceID(x *exchange.Exchange) string {
 	return id
 }
 
+var knownMethods = [...]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
+
 // knownMethod keeps span names few (OpenTelemetry HTTP conventions: _OTHER).
 func knownMethod(method string) string {
-	switch method {
-	case "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY":
-		return method
+	for _, known := range knownMethods {
+		if method == known {
+			return known // method ends with the exchange
+		}
 	}
 	return "_OTHER"
 }

@@ -65,9 +65,17 @@ func (b *Bulkhead) Status() BulkheadStatus {
 
 // enter takes a place. It returns errFull, or ctx's error if ctx ends first.
 func (b *Bulkhead) enter(ctx context.Context) error {
-	if b.waiting.Load() == 0 && b.take() {
+	if b.enterAtOnce() {
 		return nil
 	}
+	return b.wait(ctx)
+}
+
+// enterAtOnce takes a place if nobody has to wait for one.
+func (b *Bulkhead) enterAtOnce() bool { return b.waiting.Load() == 0 && b.take() }
+
+// wait is what enter does when there may be no place.
+func (b *Bulkhead) wait(ctx context.Context) error {
 	place, me := b.lineUp()
 	if me == nil {
 		if place {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,104 +173,4 @@ func TestStageDeadlineEndsWithStage(t *testing.T) {
 			t.Errorf("got status %d with %v left in the stages, want 1s, 2s, 1m", x.Response.Status, left)
 		}
 	})
-}
-
-func TestDeadlineIsUsedAgain(t *testing.T) {
-	d := arm(nil, context.Background(), time.Hour)
-	if arm(d, context.Background(), time.Hour) != d {
-		t.Error("a deadline that nobody waits for is not used again")
-	}
-	d.Done()
-	if arm(d, context.Background(), time.Hour) == d {
-		t.Error("a deadline whose channel is out is used again")
-	}
-	d.disarm()
-}
-
-func TestDeadlineContext(t *testing.T) {
-	type key struct{}
-	parent, cancel := context.WithCancelCause(context.WithValue(context.Background(), key{}, "v"))
-	defer cancel(nil)
-	d := arm(nil, parent, time.Hour)
-	if got := d.Value(key{}); got != "v" {
-		t.Errorf("got value %v, want v", got)
-	}
-	until, ok := d.Deadline()
-	if left := time.Until(until); !ok || left > time.Hour || left < 50*time.Minute {
-		t.Errorf("got deadline in %v, %v", left, ok)
-	}
-	child, stop := context.WithCancel(d)
-	defer stop()
-	cancel(errBroken)
-	<-child.Done()
-	if d.Err() != context.Canceled || context.Cause(child) != errBroken || context.Cause(d) != errBroken {
-		t.Errorf("got error %v, causes %v and %v", d.Err(), context.Cause(child), context.Cause(d))
-	}
-	select {
-	case <-d.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("its channel is open after its parent ended")
-	}
-}
-
-func TestDeadlineTakenBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		before, after := arm(nil, t.Context(), time.Second), arm(nil, t.Context(), time.Second)
-		before.Done()
-		before.disarm()
-		after.disarm()
-		after.Done()
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if before.Err() != nil || after.Err() != nil {
-			t.Errorf("ended with %v and %v after the deadline was taken back", before.Err(), after.Err())
-		}
-	})
-}
-
-func TestDeadlineAfterFunc(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := arm(nil, t.Context(), time.Second)
-		var first, second, late bool
-		d.AfterFunc(func() { first = true })
-		if stop := d.AfterFunc(func() { second = true }); !stop() || stop() {
-			t.Error("stop does not tell whether it stopped")
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		d.AfterFunc(func() { late = true })
-		synctest.Wait()
-		if !first || second || !late {
-			t.Errorf("ran: first %v, stopped %v, late %v", first, second, late)
-		}
-	})
-}
-
-func TestDeadlineHammer(t *testing.T) {
-	for range 200 {
-		parent, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		d := arm(nil, parent, 100*time.Microsecond)
-		var group sync.WaitGroup
-		for i := range 6 {
-			group.Go(func() {
-				switch i {
-				case 0:
-					d.disarm()
-				case 1:
-					cancel()
-				case 2:
-					d.Deadline()
-				default:
-					child, stop := context.WithTimeout(d, time.Hour)
-					defer stop()
-					<-child.Done()
-				}
-			})
-		}
-		group.Wait()
-		if d.Err() == nil {
-			t.Fatal("it goes on after its parent")
-		}
-	}
 }

@@ -303,6 +303,7 @@ func fails(f exchange.Failure) upstream {
 // response's body as it was sent.
 func carry(t testing.TB, x *exchange.Exchange, next upstream, tiers ...*Tier) string {
 	t.Helper()
+	x.Lap()
 	walks := make([]Walk, len(tiers))
 	entered := 0
 	defer func() {
@@ -338,5 +339,6 @@ func forward(x *exchange.Exchange, next upstream, tiers []*Tier, walks []Walk, e
 			return f
 		}
 	}
+	defer x.Lap()
 	return next(x)
 }

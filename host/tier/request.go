@@ -53,11 +53,11 @@ func (w *Walk) through(s *stage, x *exchange.Exchange) turn {
 }
 
 func (w *Walk) enterStage(s *stage, x *exchange.Exchange) {
-	w.stage, w.stageBegan, w.stageOutcome = s, w.now, telemetry.Continued
+	w.stage, w.stageBegan, w.stageOutcome = s, x.Now, telemetry.Continued
 	s.red.Begin()
 	if s.timeout > 0 {
-		w.stageLimit = arm(w.stageLimit, x.Context(), s.timeout)
-		x.SetContext(w.stageLimit)
+		w.stageUntil = w.stageBegan + s.timeout
+		x.Life().Narrow(w.stageUntil)
 	}
 }
 
@@ -65,10 +65,9 @@ func (w *Walk) leaveStage(x *exchange.Exchange) {
 	s := w.stage
 	w.stage = nil
 	if s.timeout > 0 {
-		w.stageLimit.disarm()
-		x.SetContext(w.stageLimit.within())
+		x.Life().Widen(w.until)
 	}
-	s.red.End(w.now-w.stageBegan, w.stageOutcome)
+	s.red.End(x.Now-w.stageBegan, w.stageOutcome)
 }
 
 // allOf is a stage that every policy must let pass.
@@ -152,16 +151,16 @@ func (w *Walk) acquire(u *use, x *exchange.Exchange) (*passage, error) {
 	if u.policy == nil {
 		return nil, &policy.Error{Kind: u.slot.Failed, Policy: u.slot.Name, Err: u.slot.loadError()}
 	}
-	gate := u.slot.quarantine.admit(w.now)
+	gate := u.slot.quarantine.admit(x.Now)
 	if gate.refused {
 		return nil, &quarantined{gate.kind, gate.wait}
 	}
-	if u.stage.timeout > 0 && w.now-w.stageBegan >= u.stage.timeout {
+	if w.stageOver() {
 		return nil, &policy.Error{Kind: policy.Timeout, Policy: u.slot.Name, Err: errStageDeadline}
 	}
 	inst, err := u.policy.Acquire(x)
 	if err != nil {
-		w.now = now()
+		x.Lap()
 		return nil, err
 	}
 	u.red.Begin()

@@ -24,7 +24,7 @@ func (t *Tier) Response(w *Walk, x *exchange.Exchange) {
 	if w.tier == nil {
 		return
 	}
-	w.now, w.responding = now(), true
+	w.responding = true
 	if x.Failure != nil {
 		w.nameTooLarge(x)
 	}

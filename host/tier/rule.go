@@ -77,7 +77,7 @@ type fault struct {
 // judge finds out who is to blame for an error and what its rule makes of it. p
 // is nil if the policy was not called.
 func (w *Walk) judge(u *use, p *passage, err error) fault {
-	w.now = now()
+	w.x.Lap()
 	if f := w.notItsFault(err); f != nil {
 		f.Stage = u.stage.name
 		j := fault{failure: f, final: true}
@@ -106,7 +106,7 @@ func (w *Walk) judge(u *use, p *passage, err error) fault {
 		if errors.Is(err, errStageDeadline) {
 			f.Cause = exchange.CauseTimeout
 		} else if j.kind != policy.Load && j.kind != policy.Config {
-			u.slot.failed(w.now, j.kind, err, p != nil && p.probe)
+			u.slot.failed(w.x.Now, j.kind, err, p != nil && p.probe)
 		}
 	}
 	switch rule := u.rules[j.kind]; rule.Kind {
@@ -154,7 +154,7 @@ func isSilence(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // stageOver reports whether the deadline of the stage at hand has passed.
 func (w *Walk) stageOver() bool {
-	return w.stage != nil && w.stage.timeout > 0 && w.now-w.stageBegan >= w.stage.timeout
+	return w.stage != nil && w.stage.timeout > 0 && w.x.Now >= w.stageUntil
 }
 
 // tooLarge answers for a body over a bound: 413 if it is the client's, 502 if it
@@ -167,7 +167,7 @@ func (w *Walk) tooLarge(err error) *exchange.Failure {
 	return f
 }
 
-// ended says why an exchange whose context has ended with cause cannot go on: the
+// ended says why an exchange whose life has ended with cause cannot go on: the
 // client went away (499), a deadline passed (504), or whoever made the context
 // ended it (503).
 func (t *Tier) ended(cause error) *exchange.Failure {

@@ -16,7 +16,6 @@
 package tier
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -143,10 +142,14 @@ func (t *Tier) Status() Status {
 // failure means that the exchange was shed (503 with Retry-After), or gave up
 // while it waited.
 func (t *Tier) Enter(x *exchange.Exchange) *exchange.Failure {
-	if wait, open := t.breaker.open(now()); open {
+	if wait, open := t.breaker.open(x.Now); open {
 		return &exchange.Failure{Cause: exchange.CauseCircuitOpen, Status: 503, RetryAfter: atLeastSecond(wait), Tier: t.name}
 	}
-	err := t.bulkhead.enter(x.Context())
+	if t.bulkhead.enterAtOnce() {
+		return nil
+	}
+	err := t.bulkhead.wait(x.Life())
+	x.Lap()
 	switch {
 	case err == nil:
 		return nil
@@ -155,7 +158,7 @@ func (t *Tier) Enter(x *exchange.Exchange) *exchange.Failure {
 			Cause: exchange.CauseOverload, Status: 503, RetryAfter: atLeastSecond(t.bulkhead.timeout), Tier: t.name, Err: err,
 		}
 	}
-	return t.ended(context.Cause(x.Context()))
+	return t.ended(x.Life().Cause())
 }
 
 // Leave gives the exchange's place to the next one.
@@ -170,8 +173,5 @@ func (t *Tier) Breaker() *Breaker { return t.breaker }
 
 func atLeastSecond(d time.Duration) time.Duration { return max(d, time.Second) }
 
-// epoch is the zero of the package's clock.
-var epoch = time.Now()
-
-// now returns the time since epoch, which is cheaper to read than time.Now.
-func now() time.Duration { return time.Since(epoch) }
+// now reads the clock for those who have no exchange.
+func now() time.Duration { return exchange.Clock() }

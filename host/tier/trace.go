@@ -17,7 +17,8 @@ import (
 
 // startSpan begins the tier's span, the parent of what follows.
 func (w *Walk) startSpan(x *exchange.Exchange) {
-	ctx, span := telemetry.StartSpan(x.Context(), "tier "+w.tier.name,
+	w.outer = x.Context()
+	ctx, span := telemetry.StartSpan(w.outer, "tier "+w.tier.name,
 		trace.WithAttributes(attribute.String("ergo.tier", w.tier.name)))
 	w.span = span
 	x.SetContext(ctx)
@@ -30,6 +31,7 @@ func (w *Walk) endSpan(x *exchange.Exchange) {
 	}
 	w.span.End()
 	w.span = nil
+	x.SetContext(w.outer)
 }
 
 // requestTraced is requestPhases within a span.

@@ -64,7 +64,7 @@ func (b *trailerBody) end() { *b = trailerBody{err: io.ErrClosedPipe} }
 // response must be broken off, because its head is out and nothing else can be
 // said; a policy that may be skipped leaves the trailers as they were.
 func (w *Walk) meetTrailers(x *exchange.Exchange) *exchange.Failure {
-	w.now = now()
+	x.Lap() // the body has come
 	for i := len(w.passed) - 1; i >= 0; i-- {
 		p := &w.passed[i]
 		if !p.trails {

@@ -2,7 +2,6 @@ package tier
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -17,28 +16,30 @@ import (
 // the memory it has; keep it in a pool. It belongs to the goroutine that carries
 // the exchange and must not be copied.
 type Walk struct {
-	tier   *Tier           // nil: nothing is under way
-	outer  context.Context // the exchange's before the tier's own deadline and span
-	passed []passage       // in order
+	tier   *Tier // nil: nothing is under way
+	x      *exchange.Exchange
+	passed []passage // in order
 
-	began, now time.Duration
+	began      time.Duration     // all times are on exchange.Clock; now is x.Now
 	outcome    telemetry.Outcome // the worst so far
 	failure    *exchange.Failure // that Request returns
 	responding bool              // the request phases are over
 	open       bool              // the response's head is not out yet
 
+	// The deadline of the exchange's life within the tier and before it; 0: none.
+	until, untilBefore time.Duration
+
 	stage        *stage // under way
 	stageBegan   time.Duration
 	stageOutcome telemetry.Outcome
-
-	limit      *deadline // the tier's
-	stageLimit *deadline // the stage's
+	stageUntil   time.Duration // deadline within the stage; meaningful if it has a timeout
 
 	request  savedRequest
 	response savedResponse
 	empty    exchange.Buffered // stands for a body that is not there
 	trailers trailerBody
-	span     trace.Span // nil: not sampled
+	span     trace.Span      // nil: not sampled
+	outer    context.Context // the exchange's before span
 }
 
 // passage is a policy that an exchange has met, with the instance it was lent.
@@ -56,24 +57,34 @@ type passage struct {
 
 // begin starts the walk of x through t.
 func (w *Walk) begin(t *Tier, x *exchange.Exchange) {
-	w.tier, w.outer, w.open = t, x.Context(), true
-	w.began = now()
-	w.now = w.began
+	w.tier, w.x, w.open = t, x, true
+	w.began = x.Now
 	t.red.Begin()
 	if x.Sampled {
 		w.startSpan(x)
 	}
+	life := x.Life()
 	if t.timeout > 0 {
-		w.limit = arm(w.limit, x.Context(), t.timeout)
-		x.SetContext(w.limit)
+		w.untilBefore = life.Narrow(w.began + t.timeout)
+		w.until = earlier(w.untilBefore, w.began+t.timeout)
+	} else {
+		w.until = life.Until()
 	}
+}
+
+// earlier returns the deadline that holds of two, of which the first may be 0 for
+// none.
+func earlier(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
 }
 
 // lap adds the time since the last lap to what p has spent.
 func (w *Walk) lap(p *passage) {
-	t := now()
-	p.spent += t - w.now
-	w.now = t
+	before := w.x.Now
+	p.spent += w.x.Lap() - before
 }
 
 // note keeps the worst outcome.
@@ -94,17 +105,15 @@ func (w *Walk) finish(p *passage) {
 }
 
 // ended returns the failure of an exchange whose client is gone or whose time in
-// the tier is over at w.now; nil if it goes on.
+// the tier is over; nil if it goes on.
 func (w *Walk) ended() *exchange.Failure {
 	// The deadline comes first: it may have ended a read, and with that, by way of
-	// the client's connection, the context around it too.
-	if w.tier.timeout > 0 && w.now-w.began >= w.tier.timeout {
+	// the client's connection, the life around it too.
+	if w.until != 0 && w.x.Now >= w.until {
 		return w.tier.ended(context.DeadlineExceeded)
 	}
-	if err := w.outer.Err(); errors.Is(err, context.DeadlineExceeded) {
-		return w.tier.ended(err)
-	} else if err != nil {
-		return w.tier.ended(context.Cause(w.outer))
+	if life := w.x.Life(); life.Ended() {
+		return w.tier.ended(life.Cause())
 	}
 	return nil
 }
@@ -117,15 +126,16 @@ func (w *Walk) headOut(x *exchange.Exchange) {
 	}
 	w.open = false
 	if w.tier.timeout > 0 {
-		w.limit.disarm()
+		x.Life().Widen(w.untilBefore)
 	}
-	x.SetContext(w.outer)
 	if w.span != nil {
 		w.endSpan(x)
 	}
-	w.tier.red.End(now()-w.began, w.outcome)
-	panicked := !w.responding
-	w.tier.breaker.count(w.began, now(), panicked || w.tier.isBlamed(x.Failure))
+	w.tier.red.End(x.Now-w.began, w.outcome)
+	if w.tier.breaker != nil {
+		panicked := !w.responding
+		w.tier.breaker.count(w.began, x.Now, panicked || w.tier.isBlamed(x.Failure))
+	}
 }
 
 // isBlamed reports whether a failure counts against the tier's breaker. The edge
@@ -146,7 +156,9 @@ func (t *Tier) Done(w *Walk, x *exchange.Exchange) {
 	}
 	defer w.reset()
 	w.headOut(x)
-	w.now = now()
+	if len(w.passed) > 0 {
+		x.Lap() // bytes were sent
+	}
 	for i := len(w.passed) - 1; i >= 0; i-- {
 		p := &w.passed[i]
 		if p.done {
@@ -174,7 +186,7 @@ func (w *Walk) reset() {
 	w.request.reset()
 	w.response.reset()
 	w.trailers.end()
-	w.tier, w.outer, w.failure, w.stage, w.span = nil, nil, nil, nil, nil
+	w.tier, w.x, w.outer, w.failure, w.stage, w.span = nil, nil, nil, nil, nil, nil
 	w.outcome, w.stageOutcome = 0, 0
 	w.responding, w.open = false, false
 }

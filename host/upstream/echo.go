@@ -133,6 +133,10 @@ func echoBytes(t *wire.Try, count string) *wire.Error {
 		n = 0
 	}
 	n = min(n, maxEchoBytes)
+	if n == 0 {
+		echoAnswer(t, 200, "application/octet-stream", 0, nil)
+		return nil
+	}
 	echoAnswer(t, 200, "application/octet-stream", n, io.LimitReader(pattern{}, n))
 	return nil
 }

@@ -56,7 +56,10 @@ func (c *Call) Reset() *Call {
 
 // forward sends x.Request to an endpoint and makes its answer x.Response.
 func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
-	now := clock()
+	if x.Now == 0 {
+		x.Lap()
+	}
+	now := int64(x.Now)
 	probe, e := p.shared.breaker.enter(&p.conf.Breaker, now)
 	if e != nil {
 		return e
@@ -76,9 +79,9 @@ func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
 	p.red.Begin()
 	p.shared.budget.request(now)
 	e = c.run()
-	p.shared.breaker.judge(&p.conf.Breaker, clock(), probe, c.verdict(e))
+	p.shared.breaker.judge(&p.conf.Breaker, int64(x.Now), probe, c.verdict(e))
 	if e != nil {
-		c.leave(telemetry.Failed)
+		c.leave(telemetry.Failed, x.Now)
 		return e
 	}
 	c.accept()
@@ -111,7 +114,7 @@ func (c *Call) run() *wire.Error {
 		if ended := c.pause(n); ended != nil {
 			return ended
 		}
-		c.query.now = clock()
+		c.query.now = int64(c.x.Lap())
 		last = e
 	}
 }
@@ -141,6 +144,7 @@ func (c *Call) attempt(m *member, number int) *wire.Error {
 		span = startSpan(t, m, number)
 	}
 	e := m.via.Carry(t)
+	c.x.Lap()
 	t.EndInforms()
 	if !t.Arrived() && e == nil {
 		t.Discard()
@@ -191,7 +195,7 @@ func (c *Call) mayRetry(n int, e *wire.Error) bool {
 		c.x.Life().Err() != nil:
 		return false
 	}
-	now := clock()
+	now := int64(c.x.Now)
 	return now < c.deadline && c.pool.shared.budget.allow(now, conf)
 }
 
@@ -214,7 +218,7 @@ func (c *Call) pause(n int) *wire.Error {
 	if most <= 0 {
 		return nil
 	}
-	length := min(rand.N(most), time.Duration(c.deadline-clock()))
+	length := min(rand.N(most), time.Duration(c.deadline)-c.x.Now)
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {

@@ -27,24 +27,24 @@ func (c *Call) accept() {
 		c.body = body{call: c, ReadCloser: r.Body}
 		old.Body = &c.body
 	default:
-		c.end(c.outcome())
+		c.end(c.outcome(), c.x.Now)
 	}
 }
 
 // end takes an answered exchange off all counts, once.
-func (c *Call) end(outcome telemetry.Outcome) {
+func (c *Call) end(outcome telemetry.Outcome, now time.Duration) {
 	if c.over.Swap(true) {
 		return
 	}
 	c.try.Detach()
 	c.member.inFlight.Add(-1)
-	c.leave(outcome)
+	c.leave(outcome, now)
 }
 
 // leave takes the exchange off the counts of the upstream as a whole.
-func (c *Call) leave(outcome telemetry.Outcome) {
+func (c *Call) leave(outcome telemetry.Outcome, now time.Duration) {
 	c.pool.shared.breaker.leave()
-	c.pool.red.End(time.Duration(clock()-c.began), outcome)
+	c.pool.red.End(now-time.Duration(c.began), outcome)
 }
 
 // outcome is what the answer counts as.
@@ -56,7 +56,7 @@ func (c *Call) brokeOff(err error) {
 	if c.x.Life().Err() == nil && (c.replay == nil || c.replay.ClientError() == nil) {
 		c.pool.report(c.member, 0, &wire.Error{Cause: exchange.CauseReset, Sent: true, Err: err})
 	}
-	c.end(telemetry.Failed)
+	c.end(telemetry.Failed, exchange.Clock())
 }
 
 // body is a response's body as the exchange reads it.
@@ -71,7 +71,7 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case err == io.EOF:
-		b.call.end(b.call.outcome())
+		b.call.end(b.call.outcome(), exchange.Clock())
 	default:
 		b.call.brokeOff(err)
 	}
@@ -81,7 +81,7 @@ func (b *body) Read(p []byte) (int, error) {
 // Close follows io.Closer.
 func (b *body) Close() error {
 	err := b.ReadCloser.Close()
-	b.call.end(b.call.outcome())
+	b.call.end(b.call.outcome(), exchange.Clock())
 	return err
 }
 
@@ -99,6 +99,6 @@ func (p *passage) CloseWrite() error {
 // Close ends both directions.
 func (p *passage) Close() error {
 	err := p.ReadWriteCloser.Close()
-	p.call.end(telemetry.Informational)
+	p.call.end(telemetry.Informational, exchange.Clock())
 	return err
 }
