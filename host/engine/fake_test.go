@@ -282,7 +282,7 @@ func (b *bench) get(edit ...func(*exchange.Exchange)) *answer {
 	x := &exchange.Exchange{
 		Request: exchange.Request{Method: "GET", Scheme: "http", Authority: "example.com", Target: "/", Version: exchange.HTTP11},
 		Conn:    &exchange.Conn{ID: 1, Listener: "test", Remote: netip.MustParseAddrPort("192.0.2.1:1000"), Local: netip.MustParseAddrPort("192.0.2.2:80")},
-		Sink:    a, Started: time.Now(),
+		Sink:    a, Began: exchange.Clock(),
 	}
 	for _, f := range edit {
 		f(x)

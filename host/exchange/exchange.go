@@ -182,8 +182,7 @@ type Exchange struct {
 
 	ID       string        // request id: the client's if trusted and sound, else made here
 	ClientIP netip.Addr    // behind trusted proxies the client that they name, else Conn.Remote
-	Started  time.Time     // when the request's head was complete; zero: Began says so
-	Began    time.Duration // so too, on Clock
+	Began    time.Duration // when the request's head was complete, on Clock
 	Route    Route
 	Notes    []Note // at most MaxNotes
 
@@ -228,9 +227,6 @@ func (x *Exchange) Lap() time.Duration {
 
 // Begun returns when the request's head was complete, to be shown to people.
 func (x *Exchange) Begun() time.Time {
-	if !x.Started.IsZero() {
-		return x.Started
-	}
 	return time.Now().Add(x.Began - Clock())
 }
 

@@ -131,28 +131,87 @@ var knownNames = [knownCount]string{
 // longestKnown is the length of the longest name.
 const longestKnown = len("proxy-authentication-info")
 
-// knownByLength are the ids by the length of their names: a handful each.
-var knownByLength = func() (table [longestKnown + 1][]Known) {
+// word is some bytes of a name, and the bits in which its other spellings may
+// differ: those that tell the case of its letters.
+type word struct{ bytes, cases uint64 }
+
+// is reports whether w spells the same.
+func (known word) is(w uint64) bool { return (known.bytes^w)&^known.cases == 0 }
+
+func wordOf(bytes uint64) word {
+	w := word{bytes: bytes}
+	for i := 0; i < 64; i += 8 {
+		if c := byte(bytes >> i); 'a' <= c && c <= 'z' {
+			w.cases |= 0x20 << i
+		}
+	}
+	return w
+}
+
+// words returns the first and the last eight bytes of a name, which overlap if it
+// has less than 16. Of one that has less than eight all are in the first.
+func words(name string) (first, last uint64) {
+	if n := len(name); n >= 8 {
+		return load(name), load(name[n-8:])
+	}
+	for i := len(name) - 1; i >= 0; i-- {
+		first = first<<8 | uint64(name[i])
+	}
+	return first, 0
+}
+
+// load returns the first eight bytes of s: one instruction to the compiler.
+func load(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// place is where a name is looked for first, whatever the case of its letters.
+func place(n int, first, last uint64) uint8 {
+	const noCase = 0xdfdfdfdfdfdfdfdf
+	return uint8(((first&noCase)*0x9e3779b97f4a7c15 ^ (last&noCase)*0xc2b2ae3d27d4eb4f + uint64(n)*0x165667b19e3779f9) >> 56)
+}
+
+// entry is a name in the table.
+type entry struct {
+	first, last word
+	length      uint8
+	id          Known
+}
+
+// knownTable has the names by their places, each in its own or the next that is
+// free.
+var knownTable = func() (table [256]entry) {
 	for id := Unknown + 1; id < knownCount; id++ {
-		n := len(knownNames[id])
-		table[n] = append(table[n], id)
+		name := knownNames[id]
+		first, last := words(name)
+		at := place(len(name), first, last)
+		for table[at].id != Unknown {
+			at++
+		}
+		table[at] = entry{wordOf(first), wordOf(last), uint8(len(name)), id}
 	}
 	return table
 }()
 
 // KnownName returns the id of a name in any spelling.
 func KnownName(name string) Known {
-	if len(name) > longestKnown || len(name) == 0 {
+	if len(name) > longestKnown {
 		return Unknown
 	}
-	first, last := lower(name[0]), lower(name[len(name)-1])
-	for _, id := range knownByLength[len(name)] {
-		known := knownNames[id]
-		if known[0] == first && known[len(known)-1] == last && equalFold(known, name) {
-			return id
+	first, last := words(name)
+	for at := place(len(name), first, last); ; at++ {
+		e := &knownTable[at]
+		if e.id == Unknown {
+			return Unknown
+		}
+		if int(e.length) == len(name) && e.first.is(first) && e.last.is(last) {
+			if len(name) <= 16 || equalFold(knownNames[e.id][8:], name[8:]) {
+				return e.id
+			}
 		}
 	}
-	return Unknown
 }
 
 // Name returns the name in lower case, "" for Unknown.

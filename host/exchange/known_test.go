@@ -31,6 +31,23 @@ func TestKnownNames(t *testing.T) {
 	}
 }
 
+// A byte that is another letter, or only looks like the other case of one, makes
+// it another name.
+func TestKnownNamesByteByByte(t *testing.T) {
+	for id := Unknown + 1; id < knownCount; id++ {
+		name := []byte(id.Name())
+		for i, c := range name {
+			for other := range 256 {
+				name[i] = byte(other)
+				if got, want := KnownName(string(name)) == id, equalFold(string(name), id.Name()); got != want {
+					t.Errorf("%q is taken for %s: got %v, want %v", name, id.Name(), got, want)
+				}
+			}
+			name[i] = c
+		}
+	}
+}
+
 func TestHeaderKeepsIDs(t *testing.T) {
 	var h Header
 	check := func() {

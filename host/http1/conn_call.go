@@ -3,7 +3,6 @@ package http1
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -71,9 +70,9 @@ func (k *call) carry() (more bool) {
 	if !complete {
 		return false
 	}
-	k.x.Started = time.Now()
+	k.x.Began = k.x.Lap()
 	k.closing = status != 0 || k.head.Close
-	k.conn.watch(k.x.Life(), exchange.Clock())
+	k.conn.watch(k.x.Life(), k.x.Now)
 	k.conn.server.Handler.Carry(&k.x, k, status)
 	k.conn.unwatch()
 	return k.finish()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -28,10 +27,11 @@ func (f *front) carry(x *exchange.Exchange, w wire, refusal int) {
 		f.server.log.Debug("request refused", "listener", f.settings.Name, "client", x.Conn.Remote, "status", refusal)
 		x.Fail(&exchange.Failure{Cause: exchange.CauseClient, Status: refusal})
 		w.Send(x)
+		x.Lap()
 	} else {
 		f.handle(x, w)
 	}
-	f.red.End(time.Since(x.Started), outcome(x, w))
+	f.red.End(x.Now-x.Began, outcome(x, w))
 }
 
 func (f *front) handle(x *exchange.Exchange, w wire) {

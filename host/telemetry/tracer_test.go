@@ -95,7 +95,7 @@ func start(t *testing.T, cfg Config) *Telemetry {
 
 func request(fields ...string) *exchange.Exchange {
 	x := &exchange.Exchange{
-		ID: "r1", Started: time.Now(),
+		ID: "r1", Began: exchange.Clock(),
 		Request: exchange.Request{
 			Method: "GET", Scheme: "http", Authority: "example.com", Target: "/a?secret=1", Version: exchange.HTTP11,
 		},
