@@ -36,10 +36,7 @@ func AppendLastChunk(dst []byte, trailer *exchange.Header) ([]byte, error) {
 			if !validValue(f.Value) {
 				return dst[:start], ErrUnwritable
 			}
-			dst = append(dst, f.Name...)
-			dst = append(dst, ": "...)
-			dst = append(dst, f.Value...)
-			dst = append(dst, crlf...)
+			dst = appendField(dst, f.Name, f.Value)
 		}
 	}
 	return append(dst, crlf...), nil

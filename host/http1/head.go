@@ -40,37 +40,58 @@ func (s *section) begin(at int) { s.line, s.pos = at, at }
 // there are bytes missing.
 func (s *section) parse(buf []byte, l *Limits, h *exchange.Header) (end int, err *Error) {
 	s.rebase(buf, h)
-	i := s.pos
+	i, line, colon := s.pos, s.line, s.colon
 	for {
-		if s.colon == 0 {
+		if colon == 0 {
 			i = skip(buf, i, inToken)
 			if i == len(buf) {
-				s.pos = i
-				return 0, nil
+				break
 			}
-			if buf[i] != ':' || i == s.line {
+			if buf[i] != ':' || i == line {
+				s.line, s.colon = line, 0
 				return s.notField(buf, i)
 			}
-			s.colon = i
+			colon = i
 			i++
 		}
 		i = skipText(buf, i)
-		if i+1 >= len(buf) {
-			if i < len(buf) && buf[i] != '\r' {
-				return 0, badText(buf[i])
-			}
-			s.pos = i
-			return 0, nil
+		if i == len(buf) || i+1 == len(buf) && buf[i] == '\r' {
+			break
 		}
 		if buf[i] != '\r' || buf[i+1] != '\n' {
 			return 0, badText(buf[i])
 		}
-		if err := s.field(buf, i, l, h); err != nil {
-			return 0, err
+		if s.count++; l.HeaderCount > 0 && s.count > l.HeaderCount {
+			return 0, ErrTooMany
+		}
+		value := trimmed(buf, colon+1, i)
+		name, text := view(buf[line:colon]), view(buf[value.start:value.end])
+		id := exchange.KnownName(name)
+		kept := true
+		if noted>>id&1 == 1 {
+			if kept, err = s.note(id, text, value); err != nil {
+				return 0, err
+			}
+		}
+		if kept {
+			h.AddKnown(id, name, text)
 		}
 		i += 2
-		s.line, s.colon = i, 0
+		line, colon = i, 0
 	}
+	s.pos, s.line, s.colon = i, line, colon
+	return 0, nil
+}
+
+// trimmed returns a part of the buffer without the white space around it.
+func trimmed(buf []byte, start, end int) span {
+	for start < end && isSpace(buf[start]) {
+		start++
+	}
+	for end > start && isSpace(buf[end-1]) {
+		end--
+	}
+	return span{start, end}
 }
 
 // notField says what a line is that doesn't begin with a name and a colon: the
@@ -109,26 +130,9 @@ func badText(c byte) *Error {
 	return ErrValue
 }
 
-// field takes a field whose line ends at end.
-func (s *section) field(buf []byte, end int, l *Limits, h *exchange.Header) *Error {
-	if s.count++; l.HeaderCount > 0 && s.count > l.HeaderCount {
-		return ErrTooMany
-	}
-	v := span{s.colon + 1, end}
-	for v.start < v.end && isSpace(buf[v.start]) {
-		v.start++
-	}
-	for v.end > v.start && isSpace(buf[v.end-1]) {
-		v.end--
-	}
-	name, value := view(buf[s.line:s.colon]), view(v.of(buf))
-	id := exchange.KnownName(name)
-	kept, err := s.note(id, value, v)
-	if kept && err == nil {
-		h.AddKnown(id, name, value)
-	}
-	return err
-}
+// noted are the names that note looks at.
+const noted uint64 = 1<<exchange.Host | 1<<exchange.Connection | 1<<exchange.ContentLength | 1<<exchange.TransferEncoding |
+	1<<exchange.Expect
 
 // note takes what a field says of the message's framing and connection. It
 // reports whether the field is to be kept, at least until the head's end.
@@ -168,6 +172,10 @@ func (s *section) note(id exchange.Known, value string, at span) (kept bool, err
 // options notes the options of Connection. It reports whether there are some
 // that may name fields.
 func (s *section) options(list string) (more bool) {
+	if list == "keep-alive" {
+		s.keepAlive = true
+		return false
+	}
 	for len(list) > 0 {
 		option := list
 		if i := indexByte(list, ','); i >= 0 {

@@ -16,7 +16,7 @@ const crlf = "\r\n"
 // mean more than it should to whoever reads it; dst is returned as it was then.
 func AppendRequestHead(dst []byte, r *RequestHead) ([]byte, error) {
 	start := len(dst)
-	if !exchange.ValidName(r.Method) || !exchange.ValidTarget(r.Method, r.Target) || !exchange.ValidAuthority(r.Authority) ||
+	if !exchange.ValidName(r.Method) || !validTarget(r.Method, r.Target) || !validAuthority(r.Authority) ||
 		r.Method == "CONNECT" || r.Framing.UntilClose {
 		return dst, ErrUnwritable
 	}
@@ -85,7 +85,7 @@ func appendFields(dst []byte, h *exchange.Header) (out []byte, ok bool) {
 		f := &fields[i]
 		id := h.KnownAt(i)
 		if id != exchange.Unknown {
-			if ofConnection(id) {
+			if ofConnection>>id&1 == 1 {
 				continue
 			}
 		} else if f.Name == "" || skip(bytesOf(f.Name), 0, inToken) != len(f.Name) {
@@ -94,12 +94,16 @@ func appendFields(dst []byte, h *exchange.Header) (out []byte, ok bool) {
 		if !validValue(f.Value) {
 			return dst, false
 		}
-		dst = append(dst, f.Name...)
-		dst = append(dst, ": "...)
-		dst = append(dst, f.Value...)
-		dst = append(dst, crlf...)
+		dst = appendField(dst, f.Name, f.Value)
 	}
 	return dst, true
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, crlf...)
 }
 
 // validValue is exchange.ValidValue, but that white space may surround it, since
@@ -109,17 +113,10 @@ func validValue(s string) bool { return skipText(bytesOf(s), 0) == len(s) }
 // bytesOf returns the bytes of s, not to be written to.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// ofConnection reports whether fields of that name are written by the rest of
-// the head, or not at all.
-func ofConnection(id exchange.Known) bool {
-	switch id {
-	case exchange.Host, exchange.ContentLength, exchange.TransferEncoding, exchange.Trailer, exchange.Connection,
-		exchange.KeepAlive, exchange.ProxyConnection, exchange.Upgrade, exchange.HTTP2Settings,
-		exchange.UnderscoredContentLength, exchange.UnderscoredTransferEncoding:
-		return true
-	}
-	return false
-}
+// ofConnection are the fields that the rest of the head says, or nobody.
+const ofConnection uint64 = 1<<exchange.Host | 1<<exchange.ContentLength | 1<<exchange.TransferEncoding | 1<<exchange.Trailer |
+	1<<exchange.Connection | 1<<exchange.KeepAlive | 1<<exchange.ProxyConnection | 1<<exchange.Upgrade | 1<<exchange.HTTP2Settings |
+	1<<exchange.UnderscoredContentLength | 1<<exchange.UnderscoredTransferEncoding
 
 // appendFraming appends what says how the body ends.
 func appendFraming(dst []byte, f Framing, trailer *exchange.Header) []byte {

@@ -221,7 +221,7 @@ func (p *RequestParser) target(buf []byte, r *RequestHead) *Error {
 	if s.hosts == 0 && p.version != exchange.HTTP10 {
 		return ErrNoHost
 	}
-	if s.hosts == 1 && !exchange.ValidAuthority(r.Authority) {
+	if s.hosts == 1 && !validAuthority(r.Authority) {
 		return ErrHost
 	}
 	if r.Target[0] == '/' || r.Target == "*" && r.Method == "OPTIONS" {
@@ -233,7 +233,7 @@ func (p *RequestParser) target(buf []byte, r *RequestHead) *Error {
 // absolute takes the target apart. A Host beside it says the same (RFC 9112, 3.2).
 func absolute(r *RequestHead, hasHost bool) *Error {
 	scheme, authority, target, ok := cutAbsolute(r.Target)
-	if !ok || !exchange.ValidAuthority(authority) {
+	if !ok || !validAuthority(authority) {
 		return ErrTarget
 	}
 	if hasHost && !equalFoldASCII(authority, r.Authority) {

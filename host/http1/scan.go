@@ -12,6 +12,7 @@ const (
 	inToken  uint8 = 1 << iota // RFC 9110, 5.6.2
 	inTarget                   // of a request: no white space, control character or fragment
 	inText                     // of a field value or reason phrase: RFC 9110, 5.5
+	inHost                     // of a host's name: as exchange.ValidAuthority has it
 )
 
 // classes tells of each byte what it may stand in.
@@ -20,6 +21,9 @@ var classes = func() (table [256]uint8) {
 		c := byte(i)
 		if isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 {
 			table[i] |= inToken
+		}
+		if isAlphanumeric(c) || strings.IndexByte("-._~%", c) >= 0 {
+			table[i] |= inHost
 		}
 		if c > ' ' && c != 0x7f && c != '#' {
 			table[i] |= inTarget
@@ -39,7 +43,7 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 // skip returns the index of the first byte from i on that is not of the class.
 func skip(b []byte, i int, class uint8) int {
-	for i < len(b) && classes[b[i]]&class != 0 {
+	for uint(i) < uint(len(b)) && classes[b[i]]&class != 0 {
 		i++
 	}
 	return i
@@ -59,8 +63,8 @@ func equal(x uint64, c uint64) uint64 { return below(x^ones*c, 1) }
 
 // skipText is skip for inText, eight bytes at a time.
 func skipText(b []byte, i int) int {
-	for i+8 <= len(b) {
-		x := binary.LittleEndian.Uint64(b[i:])
+	for uint(i)+8 <= uint(len(b)) {
+		x := binary.LittleEndian.Uint64(b[i : i+8])
 		m := below(x, ' ') | equal(x, 0x7f)
 		if m == 0 {
 			i += 8

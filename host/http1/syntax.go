@@ -38,6 +38,9 @@ const versionSize = len("HTTP/1.1")
 // parseVersion reads an HTTP-version that b begins with (RFC 9112, 2.3). It
 // is 0 while bytes are missing.
 func parseVersion(b []byte) (exchange.Version, *Error) {
+	if len(b) >= versionSize && string(b[:versionSize]) == "HTTP/1.1" {
+		return exchange.HTTP11, nil
+	}
 	const form = "HTTP/0.0"
 	for i := 0; i < len(form) && i < len(b); i++ {
 		if form[i] == '0' && '0' <= b[i] && b[i] <= '9' {
@@ -50,10 +53,7 @@ func parseVersion(b []byte) (exchange.Version, *Error) {
 	if len(b) < len(form) {
 		return 0, nil
 	}
-	switch string(b[5:len(form)]) {
-	case "1.1":
-		return exchange.HTTP11, nil
-	case "1.0":
+	if string(b[5:len(form)]) == "1.0" {
 		return exchange.HTTP10, nil
 	}
 	return 0, ErrUnknownVersion
@@ -91,4 +91,32 @@ func equalFoldASCII(a, b string) bool {
 		}
 	}
 	return true
+}
+
+// validAuthority is exchange.ValidAuthority, with a short way for names and
+// addresses without brackets.
+func validAuthority(s string) bool {
+	i := skip(bytesOf(s), 0, inHost)
+	switch {
+	case i == 0:
+		return exchange.ValidAuthority(s)
+	case i == len(s):
+		return true
+	case s[i] != ':' || len(s)-i > len(":65535"):
+		return false
+	}
+	for _, c := range []byte(s[i+1:]) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// validTarget is exchange.ValidTarget, eight bytes at a time.
+func validTarget(method, target string) bool {
+	if target == "*" {
+		return method == "OPTIONS"
+	}
+	return target != "" && target[0] == '/' && skipTarget(bytesOf(target), 0) == len(target)
 }
