@@ -98,6 +98,10 @@ type Listener struct {
 	Name    string `toml:"name"`                    // default: the address
 	Address string `toml:"address" required:"true"` // "host:port"; port 0 picks a free one
 	TLS     *TLS   `toml:"tls"`                     // nil: HTTP/1.1 and h2c; else HTTP/1.1 and HTTP/2 by ALPN
+	// HTTP3 serves HTTP/3 too, on the UDP port of the same number; it needs TLS.
+	// Responses over other versions announce it by Alt-Svc, unless they have such a
+	// field already, for 24 hours.
+	HTTP3 bool `toml:"http3"`
 	// Link makes it the service tier's door for edge hosts: it needs TLS with
 	// client_auth "required", and only [service] answers on it.
 	Link   bool         `toml:"link"`
@@ -107,7 +111,7 @@ type Listener struct {
 // ListenLimits bound what a stranger can make a listener hold.
 type ListenLimits struct {
 	Connections int `toml:"connections" default:"10000" min:"1"` // default 10000
-	// Streams of one HTTP/2 connection; default 250.
+	// Streams of one HTTP/2 or HTTP/3 connection; default 250.
 	Streams     int  `toml:"streams" default:"250" min:"1" max:"65535"`
 	HeaderBytes Size `toml:"header_bytes" default:"64KiB" min:"1KiB" max:"16MiB"` // default 64KiB; 431 above
 	// HeaderCount is the number of fields; default 128; 431 above.

@@ -30,6 +30,9 @@ func (v *validator) listeners() {
 		if l.TLS != nil {
 			v.listenerTLS(place.Key(path, "tls"), l.TLS)
 		}
+		if l.HTTP3 && l.TLS == nil {
+			v.problem(place.Key(path, "http3"), "has no effect without tls: HTTP/3 is always encrypted", "add tls.certificates or remove http3")
+		}
 		if l.Link && (l.TLS == nil || l.TLS.ClientAuth != "required") && !v.failed[place.Key(path, "tls", "client_auth")] {
 			v.problem(place.Key(path, "link"), "is open to clients without a certificate", `add tls with client_auth = "required" and client_ca`)
 		}
