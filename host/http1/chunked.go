@@ -110,7 +110,7 @@ func (d *ChunkDecoder) step(c byte) *Error {
 		}
 		d.state, d.digits = atData, 0
 		if d.left == 0 {
-			d.state = atTrailer
+			d.state, d.section.trailers = atTrailer, true
 		}
 	case atDataCR:
 		if c != '\r' {

@@ -20,6 +20,7 @@ var bodies = []struct{ name, input, body, trailer string }{
 	{"extensions (7.1.1)", "5;a=b;c=\"d;\\\"\\\\,\t\xff\";e ; f = g\r\nhello\r\n0;a\r\n\r\n", "hello", ""},
 	{"trailers (7.1.2)", "0\r\nA: 1\r\nb:\r\n\r\n", "", "|A: 1|b: "},
 	{"trailers that are none (RFC 9110, 6.5.1)", "0\r\nHost: a\r\nContent-Length: 5\r\nX: 1\r\nTransfer-Encoding: chunked\r\nContent_Length: 3\r\nAuthorization: x\r\nConnection: X\r\n\r\n", "", "|X: 1"},
+	{"trailers that would frame badly", "0\r\nContent-Length: x\r\nContent-Length: 1\r\nTransfer-Encoding: cow\r\nExpect: x\r\nX: 1\r\n\r\n", "", "|X: 1"},
 	{"what follows is not looked at", "0\r\n\r\n\x00", "", ""},
 }
 

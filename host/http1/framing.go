@@ -16,7 +16,8 @@ type Framing struct {
 	UntilClose bool // of a response: with the connection
 }
 
-// HasBody reports whether any bytes of a body may follow the head.
+// HasBody reports whether any bytes of a body may follow a head, unless it is of
+// a response that has none.
 func (f Framing) HasBody() bool { return f.Length > 0 || f.Chunked || f.UntilClose }
 
 // parseLength reads a Content-Length: digits alone (RFC 9110, 8.6).

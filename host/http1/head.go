@@ -21,6 +21,8 @@ type section struct {
 	pos   int   // the first byte that was not looked at
 	count int   // of fields
 
+	trailers bool // it is a trailer section, whose fields frame nothing
+
 	host      span
 	hosts     int
 	length    int64
@@ -68,7 +70,7 @@ func (s *section) parse(buf []byte, l *Limits, h *exchange.Header) (end int, err
 		name, text := view(buf[line:colon]), view(buf[value.start:value.end])
 		id := exchange.KnownName(name)
 		kept := true
-		if noted>>id&1 == 1 {
+		if noted>>id&1 == 1 && !s.trailers {
 			if kept, err = s.note(id, text, value); err != nil {
 				return 0, err
 			}
@@ -176,14 +178,10 @@ func (s *section) options(list string) (more bool) {
 		s.keepAlive = true
 		return false
 	}
-	for len(list) > 0 {
-		option := list
-		if i := indexByte(list, ','); i >= 0 {
-			option, list = list[:i], list[i+1:]
-		} else {
-			list = ""
-		}
-		switch option = trim(option); {
+	for list != "" {
+		var option string
+		option, list = member(list)
+		switch {
 		case equalFold(option, "keep-alive"):
 			s.keepAlive = true
 		case equalFold(option, "close"):
@@ -197,14 +195,20 @@ func (s *section) options(list string) (more bool) {
 	return more
 }
 
-// finish removes the fields that end with this connection, and announces the
-// trailers that the message names, if it may have some.
+// finish removes the fields that end with this connection, and makes trailer, if
+// that is wanted, the names that the message announces.
 func (s *section) finish(h, trailer *exchange.Header) {
-	if s.chunked && trailer != nil && h.HasKnown(exchange.Trailer) {
-		announce(h, trailer)
+	if trailer != nil {
+		trailer.Reset()
+		if s.chunked && h.HasKnown(exchange.Trailer) {
+			announce(h, trailer)
+		}
 	}
 	exchange.RemoveHopByHop(h)
 }
+
+// maxAnnounced is more than anybody announces. What is beyond comes unannounced.
+const maxAnnounced = 32
 
 // announce adds the names that Trailer fields list to trailer, without values.
 func announce(h, trailer *exchange.Header) {
@@ -212,14 +216,10 @@ func announce(h, trailer *exchange.Header) {
 		if h.KnownAt(i) != exchange.Trailer {
 			continue
 		}
-		for list := f.Value; list != ""; {
-			name := list
-			if i := indexByte(list, ','); i >= 0 {
-				name, list = list[:i], list[i+1:]
-			} else {
-				list = ""
-			}
-			if name = trim(name); exchange.TrailerAllowed(name) && !trailer.Has(name) {
+		for list := f.Value; list != "" && trailer.Len() < maxAnnounced; {
+			var name string
+			name, list = member(list)
+			if exchange.TrailerAllowed(name) && !trailer.Has(name) {
 				trailer.Add(name, "")
 			}
 		}

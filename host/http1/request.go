@@ -13,8 +13,8 @@ type RequestHead struct {
 	// Header has the end-to-end fields in order and in their spelling, without
 	// Host. The caller provides it; the parser empties it first.
 	Header *exchange.Header
-	// Trailer gets the names of the announced trailers that may be some, with empty
-	// values. It may be nil.
+	// Trailer becomes the names of the announced trailers that may be some, with
+	// empty values. It may be nil.
 	Trailer *exchange.Header
 	Framing Framing
 	Close   bool // the connection ends after this exchange

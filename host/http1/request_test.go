@@ -1,6 +1,12 @@
 package http1
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
 
 // accepted are requests and what is read of them.
 var accepted = []struct{ name, input, want string }{
@@ -248,5 +254,36 @@ func TestHeadLimits(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
 		checkRequestInPieces(t, head, test.limits)
+	}
+}
+
+// A head that comes byte by byte is looked at once, and not from its start again
+// with each of them.
+func TestNoByteIsLookedAtTwice(t *testing.T) {
+	head := []byte("GET /" + strings.Repeat("a", 1000) + " HTTP/1.1\r\nHost: h\r\n" + strings.Repeat("n", 1000) + ":" +
+		strings.Repeat(" ", 1000) + strings.Repeat("v", 1000) + "\r\n\r\n")
+	var p RequestParser
+	r := RequestHead{Header: &exchange.Header{}}
+	for n := 1; n < len(head); n++ {
+		if size, err := p.Parse(head[:n], &Limits{}, &r); size != 0 || err != nil {
+			t.Fatal(n, size, err)
+		}
+		// A version and an end of line are looked at whole.
+		if missing := n - p.fields.pos; missing > len("HTTP/1.1\r\n") {
+			t.Fatalf("of %d bytes %d are to be looked at again", n, missing)
+		}
+	}
+}
+
+func TestManyAnnouncedTrailers(t *testing.T) {
+	var names strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&names, "x%d,", i)
+	}
+	var p RequestParser
+	r := RequestHead{Header: &exchange.Header{}, Trailer: header("Old", "")}
+	_, err := p.Parse([]byte("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: "+names.String()+"\r\n\r\n"), &Limits{}, &r)
+	if err != nil || r.Trailer.Len() != maxAnnounced || r.Trailer.Has("old") {
+		t.Errorf("got %d trailers, %v", r.Trailer.Len(), err)
 	}
 }

@@ -15,11 +15,14 @@ type ResponseHead struct {
 	// Framing of a response without a body (to HEAD, 1xx, 204, 304) has the length
 	// that is told, UnknownLength if none is.
 	Framing Framing
-	NoBody  bool
+	NoBody  bool // see HasBody
 	Close   bool // the connection ends after this response
 	// Upgrade is the protocol that a 101 switches to.
 	Upgrade string
 }
+
+// HasBody reports whether any bytes of a body may follow the head.
+func (r *ResponseHead) HasBody() bool { return !r.NoBody && r.Framing.HasBody() }
 
 // ResponseParser parses the head of a response as its bytes come. The zero value
 // is ready for the first one. It is not safe for concurrent use.

@@ -6,7 +6,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// equalFold compares with a text in lower case that has letters and "-" only.
+// equalFold compares with a text in lower case, ASCII letters without case.
 func equalFold(s, lower string) bool {
 	if len(s) != len(lower) {
 		return false
@@ -19,7 +19,11 @@ func equalFold(s, lower string) bool {
 	return true
 }
 
-func indexByte(s string, c byte) int { return strings.IndexByte(s, c) }
+// member cuts the first member off a list (RFC 9110, 5.6.1).
+func member(list string) (first, rest string) {
+	first, rest, _ = strings.Cut(list, ",")
+	return trim(first), rest
+}
 
 // trim cuts the white space that may surround a list's member (RFC 9110, 5.6.3).
 func trim(s string) string {
