@@ -60,7 +60,7 @@ func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyStat
 		Tier: tier, Stage: stage, Policy: p.Name, Version: p.Version,
 		Instances: stats.Instances, Busy: stats.Busy, MemoryBytes: stats.MemoryBytes,
 		Created: stats.Created, Discarded: stats.Discarded,
-		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost,
+		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost, Ticks: stats.Ticks,
 		Quarantined: p.Health.Quarantined,
 	}
 }

@@ -111,6 +111,7 @@ type Stats struct {
 	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
 	Overloads   uint64 `json:"overloads"`    // acquisitions that waited in vain
 	LinesLost   uint64 `json:"lines_lost"`   // log lines beyond the policy's limit
+	Ticks       uint64 `json:"ticks"`        // metered cost of all calls: about an instruction each; 0 if it is not metered
 }
 
 // Loader makes policies of one kind.

@@ -36,6 +36,7 @@ type PolicyState struct {
 	Created, Discarded uint64
 	Waits, Overloads   uint64
 	LinesLost          uint64
+	Ticks              uint64 // metered cost
 	Quarantined        bool
 }
 
@@ -86,6 +87,7 @@ var (
 	descDiscarded   = desc("policy_instances_discarded_total", "Instances thrown away after a failure.", policyLabels...)
 	descWaits       = desc("policy_instance_waits_total", "Exchanges that had to wait for an instance.", policyLabels...)
 	descLinesLost   = desc("policy_log_lines_dropped_total", "Log lines of a policy beyond its limit.", policyLabels...)
+	descTicks       = desc("policy_ticks_total", "Metered cost of a policy's calls: about one for an instruction.", policyLabels...)
 	descOverloads   = desc("policy_instance_overloads_total", "Exchanges that waited for an instance in vain.", policyLabels...)
 	descQuarantined = desc("policy_quarantined", "1 while the policy is not called because it kept failing.", policyLabels...)
 
@@ -161,6 +163,7 @@ func (e emitter) policy(p *PolicyState) {
 	e.counter(descWaits, p.Waits, labels...)
 	e.counter(descOverloads, p.Overloads, labels...)
 	e.counter(descLinesLost, p.LinesLost, labels...)
+	e.counter(descTicks, p.Ticks, labels...)
 	e.gauge(descQuarantined, truth(p.Quarantined), labels...)
 }
 
@@ -194,6 +197,7 @@ func sumPolicies(states []PolicyState) []*PolicyState {
 		sum.Waits += p.Waits
 		sum.Overloads += p.Overloads
 		sum.LinesLost += p.LinesLost
+		sum.Ticks += p.Ticks
 		sum.Quarantined = sum.Quarantined || p.Quarantined
 	}
 	return sums

@@ -19,7 +19,7 @@ type Call struct {
 	// Log takes what the guest says.
 	Log *Log
 
-	budget *budget
+	budget budget
 	names  intern
 	values context.Context // only while the instance is made
 }
@@ -45,30 +45,34 @@ func (c *Call) MustExchange() *exchange.Exchange {
 // ones that come again and again are made once.
 func (c *Call) String(b []byte) string { return c.names.string(b) }
 
-// ErrTime is what a host function traps with when the guest's time is up.
-var ErrTime = errors.New("the call's time is up")
+// What a guest is trapped with that has used up what a call may.
+var (
+	ErrTime  = errors.New("the call's time is up")
+	ErrTicks = errors.New("the call's ticks are used up")
+)
 
 // Pause stops the guest's clock while the host waits for the exchange's own
 // bytes; Resume starts it again. A guest whose time is up is trapped here.
-func (c *Call) Pause() {
-	if !c.budget.pause() {
-		panic(ErrTime)
-	}
-}
+func (c *Call) Pause() { c.budget.pause() }
 
 // Resume starts the clock again that Pause stopped.
 func (c *Call) Resume() { c.budget.resume() }
+
+// Check traps a guest whose time is up. Host functions whose work grows with
+// what they are given call it.
+func (c *Call) Check() { c.budget.check() }
 
 // Deadline follows context.Context. The deadline moves with every Pause, so
 // none is told.
 func (c *Call) Deadline() (time.Time, bool) { return time.Time{}, false }
 
-// Done is closed when the guest's time is up.
-func (c *Call) Done() <-chan struct{} { return c.budget.done }
+// Done follows context.Context. A guest is not stopped from outside: it comes to
+// the host and is told.
+func (c *Call) Done() <-chan struct{} { return nil }
 
 // Err follows context.Context.
 func (c *Call) Err() error {
-	if c.budget.expired.Load() {
+	if c.budget.expired {
 		return context.DeadlineExceeded
 	}
 	return nil

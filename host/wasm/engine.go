@@ -3,8 +3,9 @@
 // instances. What the functions mean is the matter of the ABIs above it.
 //
 // Host functions are api.GoModuleFunc only, the form that costs no reflection
-// and no allocation. A guest is stopped at its deadline by wazero itself; what
-// decides about deadlines is in one place, the budget of a call.
+// and no allocation. A guest is stopped at its deadline because its module was
+// rewritten to come to the host now and then (package meter); what decides about
+// deadlines is in one place, the budget of a call.
 package wasm
 
 import (
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 )
 
 // Options say how an Engine works. The zero value is usable.
@@ -31,9 +33,11 @@ type Options struct {
 	Capabilities []HostModule
 	// Log is told of a damaged cache; default: nobody is.
 	Log *slog.Logger
-	// Unstoppable leaves out what stops a guest at its deadline. It exists to
-	// measure what stopping costs: one endless guest stops the whole process.
-	Unstoppable bool
+	// Unmetered leaves out what stops a guest at its deadline. It exists to
+	// measure what that costs: one endless guest stops the whole process.
+	Unmetered bool
+
+	clock func() time.Duration // of deadlines; tests have their own
 }
 
 // Engine compiles modules and owns what they share: the compilation cache, one
@@ -63,6 +67,9 @@ func Open(options Options) (*Engine, error) {
 	}
 	if options.TrimInterval == 0 {
 		options.TrimInterval = 30 * time.Second
+	}
+	if options.clock == nil {
+		options.clock = sinceEpoch
 	}
 	cache, err := openCache(options.CacheDir)
 	if err != nil {
@@ -131,6 +138,6 @@ func (e *Engine) removePool(p trimmer) {
 
 func (e *Engine) runtimeConfig(cache wazero.CompilationCache) wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfig().
-		WithCompilationCache(cache).
-		WithCloseOnContextDone(!e.options.Unstoppable)
+		WithCoreFeatures(api.CoreFeaturesV2). // which package meter knows
+		WithCompilationCache(cache)
 }

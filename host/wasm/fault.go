@@ -14,7 +14,7 @@ type FaultKind uint8
 // Kinds of faults.
 const (
 	Trapped       FaultKind = iota // an instruction or a host function trapped
-	TimedOut                       // its time was up
+	TimedOut                       // its time was up, or its ticks
 	Exited                         // it ended itself (proc_exit)
 	StackOverflow                  // it called itself too deep
 	OutOfMemory                    // it trapped after it was refused more memory
@@ -40,7 +40,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 func (i *Instance) fault(err error) *Fault {
 	var exit *sys.ExitError
 	switch {
-	case errors.Is(err, ErrTime), i.call.budget.expired.Load():
+	case errors.Is(err, ErrTime), errors.Is(err, ErrTicks), i.call.budget.expired:
 		return &Fault{TimedOut, err}
 	case errors.As(err, &exit):
 		return &Fault{Exited, fmt.Errorf("the guest ended itself with proc_exit(%d)", exit.ExitCode())}

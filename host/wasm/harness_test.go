@@ -100,8 +100,26 @@ func start(t testing.TB, p *Program, config InstanceConfig) *Instance {
 // guest starts an instance of testdata/guest.wat.
 func guest(t testing.TB, callTime time.Duration, block func(*Call)) *Instance {
 	t.Helper()
-	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, block))
+	return guestWith(t, Options{}, callTime, block)
+}
+
+func guestWith(t testing.TB, options Options, callTime time.Duration, block func(*Call)) *Instance {
+	t.Helper()
+	p := compile(t, openEngine(t, options), guestModule, testABI(startWell, block))
 	return start(t, p, configFor(callTime))
+}
+
+// handClock is moved by hand, and by a step whenever it is read.
+type handClock struct{ time, step time.Duration }
+
+func (c *handClock) now() time.Duration {
+	c.time += c.step
+	return c.time
+}
+
+// callFor is a call outside of any instance.
+func callFor(log *Log, clock *handClock) *Call {
+	return &Call{Log: log, budget: budget{now: clock.now}}
 }
 
 // invoke calls a function that takes at most one parameter and returns at most

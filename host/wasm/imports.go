@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/wasm/meter"
 )
 
 // Permission says which capability modules a guest may import.
@@ -29,6 +31,9 @@ func (p *Program) CheckImports(allowed Permission) error {
 	first := make(map[string]string)
 	for _, f := range p.compiled.ImportedFunctions() {
 		module, name, _ := f.Import()
+		if module == meter.Host {
+			continue
+		}
 		if err := p.checkImport(module, name, f); err != nil {
 			problems = append(problems, err)
 		} else if p.isCapability(module) && !slices.Contains(wanted, module) {

@@ -12,15 +12,19 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/ergoproxy/ergo/host/wasm/meter"
 )
 
 // InstanceConfig says how an instance is made.
 type InstanceConfig struct {
-	MemoryBytes int64         // bound of its linear memory
-	CallTime    time.Duration // bound of each call, the host's waits not counted
-	Log         *Log          // takes what the guest says and prints
-	Guest       any           // goes to Call.Guest, before the guest starts
-	Held        *atomic.Int64 // adds up the memory of all instances that share it
+	MemoryBytes int64          // bound of its linear memory
+	CallTime    time.Duration  // bound of each call, the host's waits not counted
+	CallTicks   uint64         // bound of each call that is the same everywhere; 0: none
+	Log         *Log           // takes what the guest says and prints
+	Guest       any            // goes to Call.Guest, before the guest starts
+	Held        *atomic.Int64  // adds up the memory of all instances that share it
+	Ticks       *atomic.Uint64 // adds up what all their calls cost; may be nil
 }
 
 // Instance is one live sandbox. One goroutine at a time uses it.
@@ -30,6 +34,7 @@ type Instance struct {
 	call     Call
 	memory   memory
 	callTime time.Duration
+	ticks    *atomic.Uint64
 	spent    bool
 	printed  [2]*lineWriter
 }
@@ -43,14 +48,16 @@ func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, 
 	}
 	i := &Instance{
 		program:  p,
-		call:     Call{Guest: config.Guest, Log: config.Log, budget: newBudget()},
+		call:     Call{Guest: config.Guest, Log: config.Log, budget: budget{now: p.engine.options.clock}},
 		memory:   memory{limit: uint64(config.MemoryBytes), held: config.Held},
 		callTime: config.CallTime,
+		ticks:    config.Ticks,
 	}
 	if err := i.start(ctx); err != nil {
 		_ = i.Close(ctx) // it says nothing that err does not
 		return nil, err
 	}
+	i.call.budget.tickLimit = config.CallTicks
 	return i, nil
 }
 
@@ -63,6 +70,7 @@ func (i *Instance) start(ctx context.Context) error {
 	i.call.values = nil
 	if err == nil {
 		i.module = module
+		i.call.budget.counter, _ = module.ExportedGlobal(meter.Global).(api.MutableGlobal)
 		err = i.initialize()
 	}
 	if !i.call.budget.end() || err != nil {
@@ -100,7 +108,7 @@ func (i *Instance) moduleConfig() wazero.ModuleConfig {
 	return wazero.NewModuleConfig().
 		WithName("").
 		WithStartFunctions().
-		WithRandSource(rand.Reader).
+		WithRandSource(randomness{&i.call.budget}).
 		WithSysWalltime().
 		WithSysNanotime().
 		WithNanosleep(i.sleep).
@@ -111,12 +119,20 @@ func (i *Instance) moduleConfig() wazero.ModuleConfig {
 
 // sleep is the guest's own time, so its clock goes on and cuts it short.
 func (i *Instance) sleep(ns int64) {
-	timer := time.NewTimer(time.Duration(ns))
+	timer := time.NewTimer(min(time.Duration(ns), i.call.budget.remaining()))
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-i.call.budget.done:
-	}
+	<-timer.C
+	i.call.budget.check()
+}
+
+// randomness is the system's. One call of a guest can fill its memory with it, so
+// its deadline is looked at for each.
+type randomness struct{ budget *budget }
+
+// Read follows io.Reader.
+func (r randomness) Read(p []byte) (int, error) {
+	r.budget.check()
+	return rand.Read(p)
 }
 
 // Function returns an exported function for use with Invoke, nil if there is
@@ -134,14 +150,21 @@ func (i *Instance) Call() *Call { return &i.call }
 func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 	i.call.budget.begin(i.callTime)
 	err := f.CallWithStack(&i.call, stack)
-	if inTime := i.call.budget.end(); inTime && err == nil {
+	inTime := i.call.budget.end()
+	if i.ticks != nil {
+		i.ticks.Add(i.call.budget.ticks)
+	}
+	if inTime && err == nil {
 		return nil
-	} else if !inTime && err == nil {
+	} else if err == nil {
 		err = ErrTime // it came to its end, but late
 	}
 	i.spent = true
 	return i.fault(err)
 }
+
+// Ticks returns what the last call cost: the same for the same module and input.
+func (i *Instance) Ticks() uint64 { return i.call.budget.ticks }
 
 // Spent reports whether the instance must not be used again.
 func (i *Instance) Spent() bool { return i.spent }
@@ -152,7 +175,6 @@ func (i *Instance) Close(ctx context.Context) error {
 	if i.module != nil {
 		err = i.module.Close(ctx)
 	}
-	i.call.budget.end()
 	for _, w := range i.printed {
 		if w != nil {
 			w.flush()

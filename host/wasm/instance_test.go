@@ -98,12 +98,15 @@ func TestStartFaults(t *testing.T) {
 // counting after it.
 func TestPauseStopsTheClock(t *testing.T) {
 	const callTime = 250 * time.Millisecond
-	wait := func(c *Call) {
-		c.Pause()
-		<-time.After(2 * callTime) // it is time itself that must not count
-		c.Resume()
-	}
-	i := guest(t, callTime, wait)
+	clock := &handClock{step: time.Microsecond}
+	i := guestWith(t, Options{clock: clock.now}, callTime, func(c *Call) {
+		for range 3 {
+			c.Check()
+			c.Pause()
+			clock.time += 2 * callTime
+			c.Resume()
+		}
+	})
 	if _, err := invoke(i, "block"); err != nil {
 		t.Errorf("the host's time was counted: %v", err)
 	}
@@ -112,16 +115,40 @@ func TestPauseStopsTheClock(t *testing.T) {
 }
 
 // Who comes to the host after the deadline is trapped there.
-func TestPauseAfterTheDeadline(t *testing.T) {
-	i := guest(t, time.Millisecond, func(c *Call) {
-		<-c.Done()
-		c.Pause()
+func TestHostFunctionsAfterTheDeadline(t *testing.T) {
+	late := []struct {
+		what string
+		call func(*Call)
+	}{
+		{"pause", (*Call).Pause},
+		{"check", (*Call).Check},
+	}
+	for _, tc := range late {
+		clock := new(handClock)
+		i := guestWith(t, Options{clock: clock.now}, time.Millisecond, func(c *Call) {
+			c.Check()
+			clock.time += time.Millisecond
+			c.Check()
+			clock.time++
+			tc.call(c)
+		})
+		_, err := invoke(i, "block")
+		wantFault(t, err, TimedOut)
+		if !errors.Is(err, ErrTime) {
+			t.Errorf("%s: %v, want %v", tc.what, err, ErrTime)
+		}
+	}
+}
+
+// A call that comes to its end after the deadline has failed too.
+func TestEndAfterTheDeadline(t *testing.T) {
+	clock := new(handClock)
+	i := guestWith(t, Options{clock: clock.now}, time.Millisecond, func(c *Call) {
+		c.Check()
+		clock.time += time.Millisecond + 1
 	})
 	_, err := invoke(i, "block")
 	wantFault(t, err, TimedOut)
-	if !errors.Is(err, ErrTime) {
-		t.Errorf("%v, want %v", err, ErrTime)
-	}
 }
 
 func TestSleepEndsWithTheDeadline(t *testing.T) {
@@ -227,7 +254,7 @@ func TestLogFlood(t *testing.T) {
 
 func TestLongLinesAreCut(t *testing.T) {
 	var log bytes.Buffer
-	w := &lineWriter{call: &Call{Log: NewLog(plainLogger(&log), 100), budget: newBudget()}, stream: "stdout"}
+	w := &lineWriter{call: callFor(NewLog(plainLogger(&log), 100), new(handClock)), stream: "stdout"}
 	piece := bytes.Repeat([]byte("x"), 3000)
 	for range 5 {
 		if n, err := w.Write(piece); n != len(piece) || err != nil {
@@ -239,6 +266,19 @@ func TestLongLinesAreCut(t *testing.T) {
 	if got := log.String(); got != want {
 		t.Errorf("got %d bytes, want %d", len(got), len(want))
 	}
+}
+
+// One call of fd_write can print memory more often than a deadline allows.
+func TestPrintingEndsWithTheDeadline(t *testing.T) {
+	clock := &handClock{step: time.Millisecond}
+	w := &lineWriter{call: callFor(NewLog(nil, 1), clock), stream: "stdout"}
+	w.call.budget.begin(10 * time.Millisecond)
+	defer func() {
+		if got := recover(); got != ErrTime {
+			t.Errorf("got %v, want %v", got, ErrTime)
+		}
+	}()
+	_, _ = w.Write(bytes.Repeat([]byte("line\n"), 12))
 }
 
 func TestMemoryIsCounted(t *testing.T) {

@@ -123,9 +123,7 @@ type lineWriter struct {
 // memory a million times over, so its deadline is looked at for each line.
 func (w *lineWriter) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
-		if w.call.Err() != nil {
-			panic(ErrTime)
-		}
+		w.call.Check()
 		end := bytes.IndexByte(rest, '\n')
 		if end < 0 {
 			w.add(rest)

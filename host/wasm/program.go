@@ -10,6 +10,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/ergoproxy/ergo/host/wasm/meter"
 )
 
 // Source is a module to compile.
@@ -86,7 +88,11 @@ func (e *Engine) fill(ctx context.Context, p *pending, key programKey, source So
 var errCompiler = errors.New("the compiler broke")
 
 func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*Program, error) {
-	module, err := boundModule(source.Module, !e.options.Unstoppable)
+	rewrite := meter.Rewrite
+	if e.options.Unmetered {
+		rewrite = meter.Bound
+	}
+	module, err := rewrite(source.Module)
 	if err != nil {
 		return nil, wrap("compile", err)
 	}
@@ -132,6 +138,11 @@ func (p *Program) link(ctx context.Context, abi HostModule) error {
 		module, _, _ := f.Import()
 		imported[module] = true
 	}
+	if imported[meter.Host] {
+		if err := meterModule.instantiate(ctx, p.runtime); err != nil {
+			return fmt.Errorf("link %s: %w", meter.Host, err)
+		}
+	}
 	p.offered = make(map[string]signatures)
 	for _, m := range append([]HostModule{abi}, p.engine.options.Capabilities...) {
 		p.offered[m.Name] = m.signatures()
@@ -151,6 +162,14 @@ func (p *Program) link(ctx context.Context, abi HostModule) error {
 	}
 	return nil
 }
+
+// meterModule is what a rewritten guest imports beside its own.
+var meterModule = HostModule{Name: meter.Host, Functions: []HostFunction{{
+	Name: meter.Yield, Params: []api.ValueType{I32}, Results: []api.ValueType{I32},
+	Call: func(ctx context.Context, _ api.Module, stack []uint64) {
+		stack[0] = api.EncodeI32(CallOf(ctx).budget.refill(api.DecodeI32(stack[0])))
+	},
+}}}
 
 // wasiModules are the two names of WASI preview 1. It is open to every guest:
 // without files, environment and arguments it gives clocks, randomness, sleep

@@ -288,7 +288,7 @@ func TestNoExchange(t *testing.T) {
 // A route that is chosen from a few again and again costs no allocation. What
 // stops a guest is left out: its cost is not the capability's.
 func TestRouteAllocatesNothing(t *testing.T) {
-	c := newCallerOn(t, wasm.Options{Unstoppable: true})
+	c := newCallerOn(t, wasm.Options{Unmetered: true})
 	c.want(ok, "set_upstream", "blue")
 	c.want(4, "get_upstream", 512, 100)
 	set, get := c.functions["set_upstream"], c.functions["get_upstream"]

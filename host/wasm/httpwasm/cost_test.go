@@ -52,7 +52,7 @@ func passAgain(t testing.TB, p *Policy, x *exchange.Exchange) {
 // guest at its deadline is wazero's and is left out: it makes a goroutine, a
 // channel and a closure for each call, as the benchmark shows.
 func TestAllocations(t *testing.T) {
-	p := loadFor(t, wasm.Options{Unstoppable: true}, headerOnly)
+	p := loadFor(t, wasm.Options{Unmetered: true}, headerOnly)
 	x := newExchange()
 	x.Request.Header.Add("X-Api-Key", "secret")
 	x.Response.Status = 200
@@ -67,10 +67,10 @@ func BenchmarkHeaderOnlyExchange(b *testing.B) {
 		options wasm.Options
 		script  script
 	}{
-		{"stoppable", wasm.Options{}, headerOnly},
-		{"unstoppable", wasm.Options{Unstoppable: true}, headerOnly},
-		{"idle-guest/stoppable", wasm.Options{}, script{}},
-		{"idle-guest/unstoppable", wasm.Options{Unstoppable: true}, script{}},
+		{"metered", wasm.Options{}, headerOnly},
+		{"unmetered", wasm.Options{Unmetered: true}, headerOnly},
+		{"idle-guest/metered", wasm.Options{}, script{}},
+		{"idle-guest/unmetered", wasm.Options{Unmetered: true}, script{}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			p := loadFor(b, bench.options, bench.script)

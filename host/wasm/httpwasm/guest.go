@@ -29,6 +29,7 @@ func (p *Policy) startGuest(ctx context.Context) (*guest, error) {
 		Log:         p.log,
 		Guest:       g,
 		Held:        &p.held,
+		Ticks:       &p.ticks,
 	})
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type Policy struct {
 	logger    *slog.Logger
 	log       *wasm.Log
 	held      atomic.Int64
+	ticks     atomic.Uint64
 	sessions  sync.Pool
 }
 
@@ -123,6 +124,7 @@ func (p *Policy) Stats() policy.Stats {
 		Waits:       s.Waits,
 		Overloads:   s.Overloads,
 		LinesLost:   p.log.Lost(),
+		Ticks:       p.ticks.Load(),
 	}
 }
 

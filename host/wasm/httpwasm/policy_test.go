@@ -181,6 +181,20 @@ func TestWaitingForABodyIsNotTheGuestsTime(t *testing.T) {
 	c.request(policy.Continue)
 }
 
+// What a policy's calls cost is known, and the same for the same exchange.
+func TestTicksAreCounted(t *testing.T) {
+	p := load(t, headerOnly)
+	pass(t, p)
+	once := p.Stats().Ticks
+	if least := uint64(6 * 256); once < least {
+		t.Errorf("%d ticks for six calls of the host, want %d at least", once, least)
+	}
+	pass(t, p)
+	if got := p.Stats().Ticks; got != 2*once {
+		t.Errorf("%d ticks for two exchanges, %d for the first", got, once)
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	s := script{request: []step{do("grow", 14), do("grow", 1000), do("grow", 1)}}
 	spec := specOf(s)

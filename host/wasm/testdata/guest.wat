@@ -30,6 +30,13 @@
     (global.get $calls))
   (func (export "trap") (unreachable))
   (func $spin (export "spin") (loop $again (br $again)))
+  (func (export "storm") (loop $again (call $block) (br $again)))
+  ;; calls itself twice, to no end, but not deep
+  (func $twice (param $left i32)
+    (if (i32.eqz (local.get $left)) (then (return)))
+    (call $twice (i32.sub (local.get $left) (i32.const 1)))
+    (call $twice (i32.sub (local.get $left) (i32.const 1))))
+  (func (export "tree") (call $twice (i32.const 60)))
   (func $recurse (export "recurse") (call $recurse))
   (func (export "exit") (call $proc_exit (i32.const 7)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))

@@ -1,9 +1,10 @@
-package wasm
+package meter
 
 import "fmt"
 
-// Opcodes that say where the code goes.
+// Opcodes that the meter looks at.
 const (
+	opUnreachable  = 0x00
 	opBlock        = 0x02
 	opLoop         = 0x03
 	opIf           = 0x04
@@ -15,40 +16,56 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opLocalGet     = 0x20
+	opGlobalGet    = 0x23
+	opGlobalSet    = 0x24
 	opMemoryGrow   = 0x40
+	opI32Const     = 0x41
+	opI32LtS       = 0x48
+	opI32Sub       = 0x6b
+	opI32ShrU      = 0x76
+	opRefFunc      = 0xd2
 	opMisc         = 0xfc
 	opVector       = 0xfd
+
+	noResult = 0x40 // type of a block
 )
 
 // instruction is what is of interest of one.
 type instruction struct {
-	opcode  byte
-	index   uint64   // of a call, or the depth of a branch
-	targets []uint64 // of br_table
-	bulk    bool     // it moves memory, as much as it likes
+	opcode byte
+	index  uint64 // of the function that is called or referred to, or a branch's depth
+	sized  bool   // it moves as much as the operand on top says
 }
 
-// instruction reads the next one, of WebAssembly 2.0.
+// instruction reads the next one, of WebAssembly 2.0: what wazero accepts by
+// its default (api.CoreFeaturesV2).
 func (r *reader) instruction() instruction {
 	i := instruction{opcode: r.byte()}
 	switch op := i.opcode; {
-	case op == opCall, op == opBr, op == opBrIf:
+	case op == opCall, op == opRefFunc:
+		i.index = r.functionIndex()
+	case op == opBr, op == opBrIf:
 		i.index = r.u32()
+	case op == opGlobalGet, op == opGlobalSet:
+		r.globalIndex()
+	case op >= opBlock && op <= opIf:
+		r.blockType()
+	case op == opCallIndirect:
+		r.typeIndex()
+		r.u32() // table
 	case op == opBrTable:
+		r.targets = r.targets[:0]
 		for n := r.count() + 1; n > 0 && r.err == nil; n-- {
-			i.targets = append(i.targets, r.u32())
+			r.targets = append(r.targets, r.u32())
 		}
 	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b,
 		op >= 0x45 && op <= 0xc4, op == 0xd1: // without immediates
-	case op >= opBlock && op <= opIf, // type
-		op >= 0x20 && op <= 0x26,           // variables and tables
-		op == 0x3f, op == 0x41, op == 0x42, // memory.size, constants
-		op == 0xd0, op == 0xd2: // references
+	case op >= 0x20 && op <= 0x26, // variables and tables
+		op == 0x3f, op == opI32Const, op == 0x42, // memory.size, constants
+		op == opMemoryGrow, op == 0xd0: // ref.null
 		r.skipLEB()
-	case op == opMemoryGrow:
-		i.bulk = true
-		r.skipLEB()
-	case op == opCallIndirect, op >= 0x28 && op <= 0x3e: // loads and stores
+	case op >= 0x28 && op <= 0x3e: // loads and stores
 		r.skipLEB()
 		r.skipLEB()
 	case op == 0x1c: // select with types
@@ -58,7 +75,7 @@ func (r *reader) instruction() instruction {
 	case op == 0x44:
 		r.take(8)
 	case op == opMisc:
-		i.bulk = r.misc()
+		i.sized = r.misc()
 	case op == opVector:
 		r.vector()
 	default:
@@ -73,21 +90,26 @@ func (r *reader) unknown(opcode uint64) {
 	}
 }
 
-// misc reads the rest of a conversion, which moves nothing, or of an instruction
-// on memory or tables.
-func (r *reader) misc() (bulk bool) {
+// misc reads the rest of a conversion, or of an instruction on memory or tables.
+// It reports whether that moves as much as the operand on top says.
+func (r *reader) misc() (sized bool) {
 	switch op := r.u32(); {
 	case op <= 7: // conversions
 		return false
 	case op == 8, op == 10, op == 12, op == 14: // init and copy
 		r.skipLEB()
 		r.skipLEB()
-	case op <= 17:
+		return true
+	case op == 11, op == 15, op == 17: // memory.fill, table.grow, table.fill
 		r.skipLEB()
+		return true
+	case op <= 17: // drop, table.size
+		r.skipLEB()
+		return false
 	default:
 		r.unknown(op)
+		return false
 	}
-	return true
 }
 
 func (r *reader) vector() {

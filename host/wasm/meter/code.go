@@ -1,0 +1,126 @@
+package meter
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// meterCode rewrites the functions and adds the meter's two.
+func (m *module) meterCode(p *parts) error {
+	section := m.sections[sectionCode]
+	n := m.countOf(sectionCode)
+	m.findSizes(section, n)
+	out := make([]byte, 0, len(section)+len(section)/8+128)
+	out = binary.AppendUvarint(out, n+2)
+	w := &walker{all: &m.functions}
+	r := &reader{bytes: section}
+	if n > 0 {
+		r.u32()
+	}
+	for i := range n {
+		body := r.take(r.count())
+		w.reader = reader{bytes: body, space: &m.space, targets: w.targets}
+		w.locals()
+		w.walk(m.functions.defined[i])
+		if w.err != nil {
+			return fmt.Errorf("section %d: %w", sectionCode, w.err)
+		}
+		if w.loops > maxLoops {
+			return fmt.Errorf("section %d: a function with %d loops, at most %d are possible", sectionCode, w.loops, maxLoops)
+		}
+		out = appendEdited(out, body, w.edits, p)
+	}
+	out = appendSized(out, refillBody(p))
+	m.sections[sectionCode] = appendSized(out, chargeSizeBody(p))
+	return nil
+}
+
+func (m *module) findSizes(section []byte, n uint64) {
+	sizes := make([]size, n)
+	r := &reader{bytes: section}
+	if n > 0 {
+		r.u32()
+	}
+	for i := range sizes {
+		sizes[i] = m.functions.sizeOf(r.take(r.count()), &m.space)
+	}
+	m.functions.defined = sizes
+}
+
+// appendEdited appends a function's body, sized.
+func appendEdited(out, body []byte, edits []edit, p *parts) []byte {
+	var piece [64]byte
+	size := len(body)
+	for _, e := range edits {
+		size += len(e.appendTo(piece[:0], p)) - (e.end - e.at)
+	}
+	out = binary.AppendUvarint(out, uint64(size))
+	from := 0
+	for _, e := range edits {
+		out = append(out, body[from:e.at]...)
+		out = e.appendTo(out, p)
+		from = e.end
+	}
+	return append(out, body[from:]...)
+}
+
+// appendTo appends the code that stands for what is replaced. It leaves the
+// operands as they are.
+func (e *edit) appendTo(out []byte, p *parts) []byte {
+	switch e.kind {
+	case call:
+		return appendIndexed(out, opCall, e.value)
+	case refer:
+		return appendIndexed(out, opRefFunc, e.value)
+	case paySize:
+		return appendIndexed(out, opCall, p.chargeSize)
+	}
+	out = appendIndexed(out, opGlobalGet, p.ticks)
+	out = appendI32(append(out, opI32Const), int32(e.value))
+	return appendPayment(out, p)
+}
+
+// appendPayment takes what is on top from the counter below it, and fills that
+// once it is below zero.
+func appendPayment(out []byte, p *parts) []byte {
+	out = append(out, opI32Sub)
+	out = appendIndexed(out, opGlobalSet, p.ticks)
+	out = appendIndexed(out, opGlobalGet, p.ticks)
+	out = append(out, opI32Const, 0, opI32LtS, opIf, noResult)
+	out = appendIndexed(out, opCall, p.refill)
+	return append(out, opEnd)
+}
+
+// refillBody is a function that asks the host for ticks.
+func refillBody(p *parts) []byte {
+	out := []byte{0} // no locals
+	out = appendIndexed(out, opGlobalGet, p.ticks)
+	out = appendIndexed(out, opCall, p.yield)
+	out = appendIndexed(out, opGlobalSet, p.ticks)
+	return append(out, opEnd)
+}
+
+// chargeSizeBody is a function that pays for the size it is given, and returns it.
+func chargeSizeBody(p *parts) []byte {
+	out := []byte{0}
+	out = appendIndexed(out, opGlobalGet, p.ticks)
+	out = append(out, opLocalGet, 0, opI32Const, sizedShift, opI32ShrU)
+	out = appendPayment(out, p)
+	return append(out, opLocalGet, 0, opEnd)
+}
+
+func appendIndexed(out []byte, opcode byte, index uint64) []byte {
+	return binary.AppendUvarint(append(out, opcode), index)
+}
+
+// appendI32 appends a constant as signed LEB128.
+func appendI32(out []byte, v int32) []byte {
+	for {
+		b := byte(v & 0x7f)
+		v >>= 7
+		if v == 0 && b&0x40 == 0 || v == -1 && b&0x40 != 0 {
+			return append(out, b)
+		}
+		out = append(out, b|0x80)
+	}
+}

@@ -1,0 +1,196 @@
+package meter
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Types of what the meter adds.
+const (
+	typeCount = "\x60\x01\x7f\x01\x7f" // (i32) -> i32
+	typePlain = "\x60\x00\x00"         // () -> ()
+)
+
+// parts are the indices of what the meter adds to a module: the import, two
+// functions behind the module's own, and the counter.
+type parts struct {
+	typeCount, typePlain      uint64
+	yield, refill, chargeSize uint64
+	ticks                     uint64
+}
+
+// meter adds the counter, what fills it, and the payments. The sections were
+// checked before.
+func (m *module) meter() error {
+	p := m.place()
+	m.add(sectionType, 2, typeCount+typePlain)
+	m.add(sectionImport, 1, string(appendName(appendName(nil, Host), Yield))+
+		"\x00"+number(p.typeCount))
+	m.add(sectionFunction, 2, number(p.typePlain)+number(p.typeCount))
+	m.add(sectionGlobal, 1, "\x7f\x01\x41\x00\x0b") // mutable i32, 0
+	if err := m.renumberExports(&p); err != nil {
+		return err
+	}
+	m.renumberStart()
+	m.renumberGlobals()
+	m.renumberElements()
+	m.renumberNames()
+	return m.meterCode(&p)
+}
+
+func (m *module) place() parts {
+	f := &m.functions
+	types := m.countOf(sectionType)
+	last := f.imported + m.countOf(sectionFunction) // behind the new import
+	return parts{
+		typeCount: types, typePlain: types + 1,
+		yield: f.imported, refill: last + 1, chargeSize: last + 2,
+		ticks: m.globals + m.countOf(sectionGlobal),
+	}
+}
+
+func (m *module) countOf(id byte) uint64 {
+	if m.sections[id] == nil {
+		return 0
+	}
+	r := reader{bytes: m.sections[id]}
+	return r.u32()
+}
+
+// add appends entries to a section.
+func (m *module) add(id byte, n uint64, entries string) {
+	out := binary.AppendUvarint(nil, m.countOf(id)+n)
+	if old := m.sections[id]; old != nil {
+		r := reader{bytes: old}
+		r.u32()
+		out = append(out, old[r.at:]...)
+	}
+	m.sections[id] = append(out, entries...)
+}
+
+func number(n uint64) string { return string(binary.AppendUvarint(nil, n)) }
+
+func appendName(out []byte, name string) []byte { return appendSized(out, []byte(name)) }
+
+func (m *module) renumberExports(p *parts) error {
+	r := &reader{bytes: m.sections[sectionExport]}
+	n := m.countOf(sectionExport)
+	out := binary.AppendUvarint(nil, n+1)
+	if n > 0 {
+		r.u32()
+	}
+	for range n {
+		name := r.take(r.count())
+		kind, index := r.byte(), r.u32()
+		if string(name) == Global {
+			return fmt.Errorf("section %d: exports %s, a name of the host's own", sectionExport, Global)
+		}
+		if kind == kindFunction {
+			index = m.functions.renumber(index)
+		}
+		out = binary.AppendUvarint(append(appendSized(out, name), kind), index)
+	}
+	out = append(appendName(out, Global), kindGlobal)
+	m.sections[sectionExport] = binary.AppendUvarint(out, p.ticks)
+	return r.err
+}
+
+func (m *module) renumberStart() {
+	if body := m.sections[sectionStart]; body != nil {
+		r := reader{bytes: body}
+		m.sections[sectionStart] = binary.AppendUvarint(nil, m.functions.renumber(r.u32()))
+	}
+}
+
+// renumberGlobals rewrites what refers to functions in the globals' first values.
+func (m *module) renumberGlobals() {
+	m.copySection(sectionGlobal, func(c *copier) {
+		c.take(2)
+		c.expression()
+	})
+}
+
+func (m *module) renumberElements() {
+	m.copySection(sectionElement, (*copier).element)
+}
+
+// copySection writes a section anew, entry for entry.
+func (m *module) copySection(id byte, each func(*copier)) {
+	if m.sections[id] == nil {
+		return
+	}
+	c := &copier{reader: reader{bytes: m.sections[id], space: &m.space}, functions: &m.functions}
+	for n := c.number(); n > 0 && c.err == nil; n-- {
+		each(c)
+	}
+	m.sections[id] = c.rest()
+}
+
+// renumberNames gives functions' names to their new indices.
+func (m *module) renumberNames() {
+	r := &reader{bytes: m.names}
+	m.names = nil
+	for r.more() {
+		kind := r.byte()
+		names := r.take(r.count())
+		if kind == namesFunctions {
+			c := &copier{reader: reader{bytes: names}, functions: &m.functions}
+			for n := c.number(); n > 0 && c.err == nil; n-- {
+				c.function()
+				c.name()
+			}
+			names = c.rest()
+		}
+		m.names = appendSized(append(m.names, kind), names)
+	}
+}
+
+// copier copies what it reads, and renumbers functions as it goes.
+type copier struct {
+	reader
+	functions *functions
+	out       []byte
+	copied    int // up to where of bytes
+}
+
+// function renumbers the one that is read next.
+func (c *copier) function() {
+	c.out = append(c.out, c.bytes[c.copied:c.at]...)
+	c.out = binary.AppendUvarint(c.out, c.functions.renumber(c.u32()))
+	c.copied = c.at
+}
+
+func (c *copier) number() uint64 { return c.u32() }
+
+// rest returns all that was copied.
+func (c *copier) rest() []byte {
+	c.out = append(c.out, c.bytes[c.copied:c.at]...)
+	c.copied = c.at
+	return c.out
+}
+
+// expression copies a constant expression.
+func (c *copier) expression() {
+	for c.err == nil {
+		switch op := c.byte(); op {
+		case opRefFunc:
+			c.function()
+		case opEnd:
+			return
+		default:
+			c.constant(op)
+		}
+	}
+}
+
+// element copies an element segment.
+func (c *copier) element() {
+	flags := c.segment(c.expression)
+	for n := c.number(); n > 0 && c.err == nil; n-- {
+		if flags&4 != 0 {
+			c.expression()
+		} else {
+			c.function()
+		}
+	}
+}
