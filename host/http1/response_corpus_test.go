@@ -1,34 +1,34 @@
-package smuggling
+package http1
 
 import "strconv"
 
-// Response is all that an origin sends on one connection, to GET or Method. The
-// host must make a 502 of it, if Refused, and never take what is behind it for an
-// answer: that has Hidden as its body.
-type Response struct {
-	Name    string
-	Method  string // "" is GET
-	Bytes   string
-	Refused bool
-	Body    string // if not Refused
+// smuggledResponse is all that an origin sends on one connection: a response that
+// some pair of servers reads in two ways, with another one behind it or in it, whose
+// body is hiddenTarget.
+type smuggledResponse struct {
+	name    string
+	method  string // "" is GET
+	bytes   string
+	refused bool
+	body    string // if not refused
 }
 
 // hiddenAnswer is a response that nobody asked for.
-const hiddenAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-From: " + Hidden + "\r\n\r\n" + Hidden
+const hiddenAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\nX-From: " + hiddenTarget + "\r\n\r\n" + hiddenTarget
 
-// Responses returns all of them.
-func Responses() []Response {
-	return append(badResponses(), soundResponses()...)
+// smuggledResponses returns all of them.
+func smuggledResponses() []smuggledResponse {
+	return append(refusedResponses(), overlongResponses()...)
 }
 
-func badResponses() []Response {
-	of := func(name, head string) Response {
-		return Response{Name: name, Bytes: head + "\r\n0\r\n\r\n" + hiddenAnswer, Refused: true}
+func refusedResponses() []smuggledResponse {
+	of := func(name, head string) smuggledResponse {
+		return smuggledResponse{name: name, bytes: head + "\r\n0\r\n\r\n" + hiddenAnswer, refused: true}
 	}
 	const line = "HTTP/1.1 200 OK\r\n"
 	head := of("CL.TE to HEAD", line+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n")
-	head.Method = "HEAD"
-	return []Response{
+	head.method = "HEAD"
+	return []smuggledResponse{
 		head,
 		of("CL.TE", line+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
 		of("TE.CL", line+"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
@@ -64,11 +64,11 @@ func badResponses() []Response {
 	}
 }
 
-func soundResponses() []Response {
-	of := func(name, method, head, sent, read string) Response {
-		return Response{Name: name, Method: method, Bytes: head + "\r\n" + sent, Body: read}
+func overlongResponses() []smuggledResponse {
+	of := func(name, method, head, sent, read string) smuggledResponse {
+		return smuggledResponse{name: name, method: method, bytes: head + "\r\n" + sent, body: read}
 	}
-	return []Response{
+	return []smuggledResponse{
 		of("more than its length", "", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", "hello"+hiddenAnswer, "hello"),
 		of("more than its chunks", "", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"+hiddenAnswer, "hello"),
 		of("HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(hiddenAnswer))+"\r\n", hiddenAnswer, ""),

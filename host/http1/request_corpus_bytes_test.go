@@ -1,16 +1,16 @@
-package smuggling
+package http1
 
 import "strings"
 
-// chunkSizes are games with a chunk's first line.
-func chunkSizes() []Request {
-	of := func(status int, name, size string) Request {
-		return Request{Name: "chunk size: " + name, Bytes: body(size + "\r\n" + strings.Repeat("x", 5) + "\r\n" + inChunks), Status: status}
+// smuggledSizes are games with a chunk's first line.
+func smuggledSizes() []smuggledRequest {
+	of := func(status int, name, size string) smuggledRequest {
+		return smuggledRequest{name: "chunk size: " + name, bytes: smuggledBody(size + "\r\n" + strings.Repeat("x", 5) + "\r\n" + hiddenInChunks), status: status}
 	}
-	whole := func(name, size string) Request {
-		return Request{Name: "chunk size: " + name, Bytes: post("Connection: close\r\nTransfer-Encoding: chunked\r\n", size+"\r\nhello\r\n0\r\n\r\n"), Body: "hello"}
+	whole := func(name, size string) smuggledRequest {
+		return smuggledRequest{name: "chunk size: " + name, bytes: smuggledPost("Connection: close\r\nTransfer-Encoding: chunked\r\n", size+"\r\nhello\r\n0\r\n\r\n"), body: "hello"}
 	}
-	return []Request{
+	return []smuggledRequest{
 		of(400, "prefix", "0x5"),
 		of(400, "plus", "+5"),
 		of(400, "minus", "-5"),
@@ -46,48 +46,48 @@ func chunkSizes() []Request {
 	}
 }
 
-// chunkEnds are games with what ends chunks and the body.
-func chunkEnds() []Request {
-	of := func(name, chunks string) Request {
-		return Request{Name: "chunk end: " + name, Bytes: body(chunks), Status: 400}
+// smuggledEnds are games with what ends chunks and the body.
+func smuggledEnds() []smuggledRequest {
+	of := func(name, chunks string) smuggledRequest {
+		return smuggledRequest{name: "chunk end: " + name, bytes: smuggledBody(chunks), status: 400}
 	}
-	whole := func(name, chunks, data string) Request {
-		return Request{Name: "chunk end: " + name, Bytes: post("Connection: close\r\nTransfer-Encoding: chunked\r\n", chunks), Body: data}
+	whole := func(name, chunks, data string) smuggledRequest {
+		return smuggledRequest{name: "chunk end: " + name, bytes: smuggledPost("Connection: close\r\nTransfer-Encoding: chunked\r\n", chunks), body: data}
 	}
-	return []Request{
-		of("newline after a size", "5\nhello\r\n"+inChunks),
-		of("CR after a size", "5\rhello\r\n"+inChunks),
-		of("two CRs after a size", "5\r\r\nhello\r\n"+inChunks),
-		of("newline after data", "5\r\nhello\n"+inChunks),
-		of("CR after data", "5\r\nhello\r"+inChunks),
-		of("any two bytes after data", "5\r\nhelloXX"+inChunks),
-		of("nothing after data", "5\r\nhello"+inChunks),
-		of("a byte too many", "5\r\nhello!\r\n"+inChunks),
-		of("empty line too many", "5\r\nhello\r\n\r\n"+inChunks),
-		of("newline after the last chunk", "0\n\r\n"+hidden),
-		of("newline for the end", "0\r\n\n"+hidden),
-		of("CR for the end", "0\r\n\r"+hidden),
-		of("no end", "0\r\n"+hidden),
-		of("newline twice", "0\n\n"+hidden),
-		of("trailer with a newline", "0\r\nA: b\nC: d\r\n\r\n"+hidden),
-		of("trailer without colon", "0\r\nA\r\n\r\n"+hidden),
-		of("trailer with a space before the colon", "0\r\nA : b\r\n\r\n"+hidden),
-		of("folded trailer", "0\r\nA: b\r\n c\r\n\r\n"+hidden),
-		of("trailer with NUL", "0\r\nA: \x00\r\n\r\n"+hidden),
+	return []smuggledRequest{
+		of("newline after a size", "5\nhello\r\n"+hiddenInChunks),
+		of("CR after a size", "5\rhello\r\n"+hiddenInChunks),
+		of("two CRs after a size", "5\r\r\nhello\r\n"+hiddenInChunks),
+		of("newline after data", "5\r\nhello\n"+hiddenInChunks),
+		of("CR after data", "5\r\nhello\r"+hiddenInChunks),
+		of("any two bytes after data", "5\r\nhelloXX"+hiddenInChunks),
+		of("nothing after data", "5\r\nhello"+hiddenInChunks),
+		of("a byte too many", "5\r\nhello!\r\n"+hiddenInChunks),
+		of("empty line too many", "5\r\nhello\r\n\r\n"+hiddenInChunks),
+		of("newline after the last chunk", "0\n\r\n"+hiddenRequest),
+		of("newline for the end", "0\r\n\n"+hiddenRequest),
+		of("CR for the end", "0\r\n\r"+hiddenRequest),
+		of("no end", "0\r\n"+hiddenRequest),
+		of("newline twice", "0\n\n"+hiddenRequest),
+		of("trailer with a newline", "0\r\nA: b\nC: d\r\n\r\n"+hiddenRequest),
+		of("trailer without colon", "0\r\nA\r\n\r\n"+hiddenRequest),
+		of("trailer with a space before the colon", "0\r\nA : b\r\n\r\n"+hiddenRequest),
+		of("folded trailer", "0\r\nA: b\r\n c\r\n\r\n"+hiddenRequest),
+		of("trailer with NUL", "0\r\nA: \x00\r\n\r\n"+hiddenRequest),
 		whole("framing in the trailer", "5\r\nhello\r\n0\r\nContent-Length: 38\r\n\r\n", "hello"),
 		whole("coding in the trailer", "5\r\nhello\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", "hello"),
 		whole("Host in the trailer", "5\r\nhello\r\n0\r\nHost: other\r\n\r\n", "hello"),
-		whole("data like an end", "26\r\n"+inChunks+"\r\n0\r\n\r\n", inChunks),
+		whole("data like an end", "26\r\n"+hiddenInChunks+"\r\n0\r\n\r\n", hiddenInChunks),
 	}
 }
 
-// lineEnds are games with the ends of lines and with white space.
-func lineEnds() []Request {
-	of := func(name, head string) Request {
-		return Request{Name: "line end: " + name, Bytes: head + "\r\n" + inChunks, Status: 400}
+// smuggledLineEnds are games with the ends of lines and with white space.
+func smuggledLineEnds() []smuggledRequest {
+	of := func(name, head string) smuggledRequest {
+		return smuggledRequest{name: "line end: " + name, bytes: head + "\r\n" + hiddenInChunks, status: 400}
 	}
 	const line = "POST /a HTTP/1.1\r\nHost: h\r\n"
-	return []Request{
+	return []smuggledRequest{
 		of("newline in a value", line+"X: y\nTransfer-Encoding: chunked\r\n"),
 		of("CR in a value", line+"X: y\rTransfer-Encoding: chunked\r\n"),
 		of("CR before the end", line+"Transfer-Encoding: chunked\r\r\n"),
@@ -105,18 +105,18 @@ func lineEnds() []Request {
 		of("newline before the head", "\n"+line+"Content-Length: 38\r\n"),
 		of("two empty lines before the head", "\r\n\r\n"+line+"Content-Length: 38\r\n"),
 		of("NEL for a newline", line+"X\x85Transfer-Encoding: chunked\r\n"),
-		{Name: "line end: one empty line before the head", Bytes: "\r\n" + line + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", Body: "hello"},
-		{Name: "line end: encoded newlines in a value", Bytes: line + "Connection: close\r\nX: y%0d%0aContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello", Body: "hello"},
+		{name: "line end: one empty line before the head", bytes: "\r\n" + line + "Connection: close\r\nContent-Length: 5\r\n\r\nhello", body: "hello"},
+		{name: "line end: encoded newlines in a value", bytes: line + "Connection: close\r\nX: y%0d%0aContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello", body: "hello"},
 	}
 }
 
-// names are games with a field's name.
-func names() []Request {
-	var all []Request
+// smuggledNames are games with a field's name.
+func smuggledNames() []smuggledRequest {
+	var all []smuggledRequest
 	for _, name := range []string{"Transfer-Encoding", "Content-Length"} {
 		value := map[string]string{"Transfer-Encoding": "chunked", "Content-Length": "38"}[name]
 		of := func(how, field string) {
-			all = append(all, Request{Name: "name: " + name + ", " + how, Bytes: post(field+"\r\n", inChunks), Status: 400})
+			all = append(all, smuggledRequest{name: "name: " + name + ", " + how, bytes: smuggledPost(field+"\r\n", hiddenInChunks), status: 400})
 		}
 		of("space before the colon", name+" : "+value)
 		of("tab before the colon", name+"\t: "+value)
@@ -137,15 +137,15 @@ func names() []Request {
 		of("colon before", ":"+name+": "+value)
 		of("comma", name+",: "+value)
 	}
-	return append(all, Request{Name: "name: none", Bytes: post(": chunked\r\n", inChunks), Status: 400})
+	return append(all, smuggledRequest{name: "name: none", bytes: smuggledPost(": chunked\r\n", hiddenInChunks), status: 400})
 }
 
-// hosts are games with where a request goes.
-func hosts() []Request {
-	of := func(name, head string) Request {
-		return Request{Name: "host: " + name, Bytes: head + "\r\n", Status: 400}
+// smuggledHosts are games with where a request goes.
+func smuggledHosts() []smuggledRequest {
+	of := func(name, head string) smuggledRequest {
+		return smuggledRequest{name: "host: " + name, bytes: head + "\r\n", status: 400}
 	}
-	return []Request{
+	return []smuggledRequest{
 		of("two", "GET /a HTTP/1.1\r\nHost: h\r\nHost: other\r\n"),
 		of("two equal ones", "GET /a HTTP/1.1\r\nHost: h\r\nHost: h\r\n"),
 		of("folded", "GET /a HTTP/1.1\r\nHost: h\r\n Host: other\r\n"),
@@ -164,21 +164,21 @@ func hosts() []Request {
 		of("absolute form with a user", "GET http://h@other/a HTTP/1.1\r\nHost: h\r\n"),
 		of("absolute form without Host", "GET http://h/a HTTP/1.1\r\n"),
 		of("absolute form of another scheme", "GET ws://h/a HTTP/1.1\r\nHost: h\r\n"),
-		{Name: "host: the one of the absolute form", Bytes: "GET http://h/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"},
+		{name: "host: the one of the absolute form", bytes: "GET http://h/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"},
 	}
 }
 
-// lines are games with the request line.
-func lines() []Request {
-	of := func(status int, name, line string) Request {
-		return Request{Name: "line: " + name, Bytes: line + "\r\nHost: h\r\n\r\n", Status: status}
+// smuggledLines are games with the request line.
+func smuggledLines() []smuggledRequest {
+	of := func(status int, name, line string) smuggledRequest {
+		return smuggledRequest{name: "line: " + name, bytes: line + "\r\nHost: h\r\n\r\n", status: status}
 	}
-	return []Request{
+	return []smuggledRequest{
 		of(400, "two spaces", "GET  /a HTTP/1.1"),
 		of(400, "tab", "GET\t/a HTTP/1.1"),
-		of(400, "space in the target", "GET /a"+" "+Hidden+" HTTP/1.1"),
+		of(400, "space in the target", "GET /a"+" "+hiddenTarget+" HTTP/1.1"),
 		of(400, "space after the version", "GET /a HTTP/1.1 "),
-		of(400, "request in the target", "GET /a HTTP/1.1 "+Hidden+" HTTP/1.1"),
+		of(400, "request in the target", "GET /a HTTP/1.1 "+hiddenTarget+" HTTP/1.1"),
 		of(400, "NUL in the target", "GET /a\x00 HTTP/1.1"),
 		of(400, "CR in the target", "GET /a\rX HTTP/1.1"),
 		of(400, "fragment", "GET /a#b HTTP/1.1"),
