@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/socket"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream/wire"
 )
@@ -21,11 +23,9 @@ func (c *Call) accept() {
 	r.Header, r.Trailer = header, trailer
 	switch {
 	case r.Tunnel != nil:
-		c.tunnel = passage{call: c, ReadWriteCloser: r.Tunnel}
-		old.Tunnel = &c.tunnel
+		old.Tunnel = c.passageOf(r.Tunnel)
 	case r.Body != nil:
-		c.body = body{call: c, ReadCloser: r.Body}
-		old.Body = &c.body
+		old.Body = c.bodyOf(r.Body)
 	default:
 		c.end(c.outcome(), c.x.Now)
 	}
@@ -53,7 +53,10 @@ func (c *Call) outcome() telemetry.Outcome { return telemetry.OfStatus(c.try.Res
 // brokeOff ends a call whose body could not be read to its end. A request that
 // broke takes the response with it.
 func (c *Call) brokeOff(err error) {
-	if c.x.Life().Err() == nil && (c.replay == nil || c.replay.ClientError() == nil) {
+	if c.over.Load() {
+		return
+	}
+	if !c.x.Life().Ended() && (c.replay == nil || c.replay.ClientError() == nil) {
 		c.pool.report(c.member, 0, &wire.Error{Cause: exchange.CauseReset, Sent: true, Err: err})
 	}
 	c.end(telemetry.Failed, exchange.Clock())
@@ -63,6 +66,15 @@ func (c *Call) brokeOff(err error) {
 type body struct {
 	call *Call
 	io.ReadCloser
+	lender http1.Spliceable // the same, if it lends its bytes
+}
+
+var _ http1.Spliceable = (*body)(nil)
+
+func (c *Call) bodyOf(from io.ReadCloser) io.ReadCloser {
+	lender, _ := from.(http1.Spliceable)
+	c.body = body{c, from, lender}
+	return &c.body
 }
 
 // Read follows io.Reader.
@@ -78,6 +90,23 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// SpliceSource follows http1.Spliceable. The stay ends when the body is read on
+// or closed, after the last byte that was lent.
+func (b *body) SpliceSource() (c *socket.Conn, waiting []byte, n int64, ok bool) {
+	if b.lender == nil {
+		return nil, nil, 0, false
+	}
+	return b.lender.SpliceSource()
+}
+
+// Spliced follows http1.Spliceable.
+func (b *body) Spliced(n int64, err error) {
+	b.lender.Spliced(n, err)
+	if err != nil {
+		b.call.brokeOff(err)
+	}
+}
+
 // Close follows io.Closer.
 func (b *body) Close() error {
 	err := b.ReadCloser.Close()
@@ -89,7 +118,27 @@ func (b *body) Close() error {
 type passage struct {
 	call *Call
 	io.ReadWriteCloser
+	lender http1.Spliceable // the same, if it lends its bytes
 }
+
+var _ http1.Spliceable = (*passage)(nil)
+
+func (c *Call) passageOf(both io.ReadWriteCloser) io.ReadWriteCloser {
+	lender, _ := both.(http1.Spliceable)
+	c.tunnel = passage{c, both, lender}
+	return &c.tunnel
+}
+
+// SpliceSource follows http1.Spliceable.
+func (p *passage) SpliceSource() (c *socket.Conn, waiting []byte, n int64, ok bool) {
+	if p.lender == nil {
+		return nil, nil, 0, false
+	}
+	return p.lender.SpliceSource()
+}
+
+// Spliced follows http1.Spliceable.
+func (p *passage) Spliced(n int64, err error) { p.lender.Spliced(n, err) }
 
 // CloseWrite tells the endpoint that no more will come.
 func (p *passage) CloseWrite() error {
