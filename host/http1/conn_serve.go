@@ -34,7 +34,8 @@ type serverConn struct {
 type phase uint8
 
 const (
-	idle    phase = iota // not a byte of a request was seen
+	fresh   phase = iota // not a byte was seen
+	idle                 // nor after a request
 	busy                 // with a request
 	ending               // no request is waited for any more
 	aborted              // everything ends
@@ -43,6 +44,10 @@ const (
 // settle is how long a connection is idle before it gets a fresh goroutine: a
 // stack that has carried an exchange is many times what waiting needs.
 const settle = 2 * time.Second
+
+// grace is how long a connection is waited for that has just come when all are to
+// end: its first request may be on its way, and would be lost.
+const grace = 500 * time.Millisecond
 
 // run carries the connection from one wait to the next. small says that the
 // stack is a fresh one.
@@ -84,6 +89,9 @@ func (c *serverConn) wait(since time.Duration, small bool) (buf []byte, n int, a
 	settles := !small && (limit == 0 || limit > 2*settle)
 	if settles {
 		limit = settle
+	}
+	if c.server.draining.Load() {
+		limit, settles = grace, false
 	}
 	c.socket.ReadBy(after(since, limit), since)
 	buf, n, err := c.first()
@@ -140,7 +148,7 @@ func (c *serverConn) serve(buf []byte, n int) (more bool) {
 func (c *serverConn) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != idle {
+	if c.phase != idle && c.phase != fresh {
 		return false
 	}
 	c.phase = busy
@@ -192,12 +200,15 @@ func (c *serverConn) look(now time.Duration) {
 	}
 }
 
-// drain closes the connection if it is idle. Otherwise the next response tells
-// that it is the last.
+// drain closes the connection if it is idle. Otherwise its next response tells that
+// it is the last.
 func (c *serverConn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == idle {
+	switch c.phase {
+	case fresh:
+		c.socket.NetConn().SetReadDeadline(time.Now().Add(grace))
+	case idle:
 		c.phase = ending
 		c.socket.Interrupt()
 	}

@@ -71,9 +71,12 @@ func (t *tunnel) toClient() (moved int64, err error) {
 		return io.CopyBuffer(writerOnly{t.client}, readerOnly{t.upstream}, buf)
 	}
 	_, waiting, _, _ := t.lender.SpliceSource()
-	n, err := t.client.Write(waiting)
-	t.lender.Spliced(int64(n), nil)
-	moved = int64(n)
+	if len(waiting) > 0 {
+		var n int
+		n, err = t.client.Write(waiting)
+		moved = int64(n)
+	}
+	t.lender.Spliced(moved, nil)
 	if err == nil {
 		var more int64
 		more, err = relay(t.client, t.client, t.below, t.buffers)
@@ -83,9 +86,12 @@ func (t *tunnel) toClient() (moved int64, err error) {
 }
 
 // toUpstream moves what the client sends.
-func (t *tunnel) toUpstream(early []byte) error {
-	n, err := t.upstream.Write(early)
-	t.received.Add(int64(n))
+func (t *tunnel) toUpstream(early []byte) (err error) {
+	if len(early) > 0 {
+		var n int
+		n, err = t.upstream.Write(early)
+		t.received.Add(int64(n))
+	}
 	if err == nil {
 		var more int64
 		more, err = relay(t.upstream, t.below, t.client, t.buffers)

@@ -5,7 +5,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -22,10 +21,9 @@ type requestBody struct {
 	count      atomic.Int64
 
 	finishing sync.Mutex // guards finished
-	finished  bool       // the connection is the next request's
+	finished  bool       // the exchange is over
 
 	reading sync.Mutex // held during a read; guards the rest
-	begun   bool       // a read was tried: a 100 (Continue) went out if one was due
 	err     error      // how reading ended; io.EOF: all was read
 }
 
@@ -47,7 +45,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, errBodyClosed
 	}
-	b.begun = true
 	if !b.responding.Load() {
 		b.stall.begin()
 	}
@@ -86,34 +83,10 @@ func (b *requestBody) respond() {
 	b.stall.stop()
 }
 
-// What is left of a request's body when its response is complete is read up to
-// these bounds, to keep the connection for further requests.
-const (
-	drainBytes = 64 << 10
-	drainTime  = time.Second
-)
-
-// tooLong reports whether it is known before the response that the rest of
-// the body won't be drained.
-func (b *requestBody) tooLong() bool {
-	if b.src == nil || !b.reading.TryLock() {
-		return false
-	}
-	defer b.reading.Unlock()
-	return b.err != io.EOF && !b.drainable()
-}
-
-func (b *requestBody) drainable() bool {
-	c := b.call
-	waiting := !b.begun && c.expectsContinue() // and told now not to go on
-	return b.err == nil && !waiting && !c.r.Close && c.r.ContentLength-b.count.Load() <= drainBytes
-}
-
-// finish ends reading. It reports whether the body was read to its end, so that
-// another request can follow on an HTTP/1 connection.
-func (b *requestBody) finish() bool {
+// finish ends reading.
+func (b *requestBody) finish() {
 	if b.src == nil {
-		return true
+		return
 	}
 	b.closed.Store(true)
 	b.finishing.Lock()
@@ -125,16 +98,4 @@ func (b *requestBody) finish() bool {
 	}
 	defer b.reading.Unlock()
 	b.stall.stop()
-	return b.err == io.EOF || b.call.http1() && !b.call.closing && b.drainable() && b.drain()
-}
-
-// drain reads the rest, after the response has gone out.
-func (b *requestBody) drain() bool {
-	if b.call.control.Flush() != nil {
-		return false
-	}
-	b.call.conn.socket.SetReadDeadline(time.Now().Add(drainTime))
-	defer b.call.conn.socket.SetReadDeadline(time.Time{})
-	_, err := io.CopyN(io.Discard, b.src, drainBytes+1)
-	return err == io.EOF
 }

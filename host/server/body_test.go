@@ -135,7 +135,7 @@ func TestLargeRestClosesTheConnection(t *testing.T) {
 func TestBrokenChunksAreNotTakenForARequest(t *testing.T) {
 	requests := make(chan string, 10)
 	addr := start(t, func(x *exchange.Exchange) {
-		requests <- x.Request.Target
+		requests <- strings.Clone(x.Request.Target)
 		if x.Request.Body != nil {
 			if _, err := io.ReadAll(x.Request.Body); !errors.As(err, new(*exchange.BodyError)) {
 				t.Errorf("read: got %v, want a BodyError", err)
@@ -163,7 +163,7 @@ func TestBrokenChunksAreNotTakenForARequest(t *testing.T) {
 func TestChunksThatBreakAfterTheHead(t *testing.T) {
 	requests := make(chan string, 10)
 	addr := start(t, func(x *exchange.Exchange) {
-		requests <- x.Request.Target
+		requests <- strings.Clone(x.Request.Target)
 		x.Response.Status, x.Response.Length = 200, exchange.UnknownLength
 		x.Response.Body = io.NopCloser(io.MultiReader(strings.NewReader("begun"), atEnd(func() {
 			if x.Request.Body != nil {
@@ -258,12 +258,16 @@ func TestBodyIsReadWithinTheContext(t *testing.T) {
 
 // An interruption that comes late must not be the next request's.
 func TestBodyThatWasReadIsNotInterrupted(t *testing.T) {
-	var before exchange.Sink
+	var before *exchange.Life
 	addr := start(t, func(x *exchange.Exchange) {
 		if before != nil {
-			before.(exchange.Interrupter).InterruptBody()
+			interrupted := make(chan struct{})
+			context.AfterFunc(before, func() { close(interrupted) })
+			before.End(context.Canceled)
+			<-interrupted
 		}
-		before = x.Sink
+		before = x.Life()
+		x.ReadWithin()
 		body, err := io.ReadAll(x.Request.Body)
 		if err != nil {
 			t.Errorf("read: %v", err)

@@ -70,7 +70,6 @@ func (s *Server) prepare(index int, settings *manifest.Listener, kept *listener)
 	}
 	socket, err := net.Listen("tcp", settings.Address)
 	if err != nil {
-		f.discard()
 		return step{}, &Problem{Listener: index, Path: "address", Err: err}
 	}
 	return step{listener: newListener(s, socket), front: f, bound: true}, nil
@@ -133,9 +132,6 @@ func (c *Change) Commit() {
 // Abort gives back what Prepare took.
 func (c *Change) Abort() {
 	for _, step := range c.steps {
-		if step.front != nil {
-			step.front.discard()
-		}
 		if step.bound {
 			step.listener.socket.Close()
 		}

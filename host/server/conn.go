@@ -15,9 +15,7 @@ type conn struct {
 	front   *front
 	id      uint64
 	socket  net.Conn
-	secured *tls.Conn  // TLS above the socket; nil on a plain connection
-	http1   *http1Conn // nil unless it speaks HTTP/1
-	drain   func()     // set by whenDraining
+	secured *tls.Conn // TLS above the socket; nil on a plain connection
 
 	once sync.Once
 	info exchange.Conn
@@ -29,18 +27,6 @@ func (c *conn) stream() net.Conn {
 		return c.secured
 	}
 	return c.socket
-}
-
-// whenDraining has drain called once the connection is asked to end in order, at
-// once if it was already; nil takes that back. It must not block nor call the
-// front, and is not called any more once it was taken back.
-func (c *conn) whenDraining(drain func()) {
-	c.front.mu.Lock()
-	defer c.front.mu.Unlock()
-	c.drain = drain
-	if drain != nil && c.front.draining.Load() {
-		drain()
-	}
 }
 
 // abort closes at once and lets the client see that it was not in order.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
@@ -16,7 +17,7 @@ type front struct {
 	settings manifest.Listener
 	red      *telemetry.RED
 	certs    *certificates // nil: no TLS
-	http1    protocol1
+	http1    *http1.Server
 	http2    protocol2
 	emptied  func() // called once, when retired and without connections
 
@@ -43,7 +44,7 @@ func newFront(s *Server, settings *manifest.Listener) (*front, *Problem) {
 			return nil, problem
 		}
 	}
-	f.http1 = f.newProtocol1()
+	f.http1 = f.newHTTP1()
 	var err error
 	if f.http2, err = f.newProtocol2(); err != nil {
 		return nil, &Problem{Path: "limits", Err: err}
@@ -53,14 +54,10 @@ func newFront(s *Server, settings *manifest.Listener) (*front, *Problem) {
 
 // start begins to serve what admit has let in.
 func (f *front) start() {
-	go f.http1.server.Serve(f.http1.queue)
 	if f.certs != nil {
 		f.certs.watch(f.server.opts.ReloadInterval, f.server.log.With("listener", f.settings.Name))
 	}
 }
-
-// discard ends a front that was never started.
-func (f *front) discard() { f.http1.queue.Close() }
 
 // admit makes a connection of the front.
 func (f *front) admit(socket net.Conn) *conn {
@@ -105,7 +102,6 @@ func (f *front) retire() {
 }
 
 func (f *front) end() {
-	f.http1.queue.Close()
 	close(f.none)
 	f.emptied()
 }
@@ -114,16 +110,9 @@ func (f *front) end() {
 // ends first it closes them.
 func (f *front) drain(ctx context.Context) {
 	f.retire()
-	f.mu.Lock()
 	f.draining.Store(true)
-	for c := range f.conns {
-		if c.drain != nil {
-			c.drain()
-		}
-	}
-	f.mu.Unlock()
 	f.http2.drain()
-	f.http1.server.Shutdown(ctx)
+	f.http1.Drain()
 	select {
 	case <-f.none:
 	case <-ctx.Done():
@@ -133,6 +122,7 @@ func (f *front) drain(ctx context.Context) {
 }
 
 func (f *front) closeAll() {
+	f.http1.Abort()
 	f.mu.Lock()
 	conns := make([]*conn, 0, len(f.conns))
 	for c := range f.conns {

@@ -13,20 +13,10 @@ import (
 // the answer to a request that is not let in.
 func (c *call) receive() (status int) {
 	r, req := c.r, &c.x.Request
-	req.Method = r.Method
+	req.Method, req.Version = r.Method, exchange.HTTP2
 	req.Scheme = "http"
 	if c.conn.secured != nil {
 		req.Scheme = "https"
-	}
-	switch {
-	case r.ProtoMajor == 2 && !c.http1():
-		req.Version = exchange.HTTP2
-	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
-		req.Version = exchange.HTTP10
-	case r.ProtoMajor == 1:
-		req.Version = exchange.HTTP11
-	default:
-		return http.StatusHTTPVersionNotSupported
 	}
 	if r.Method == "CONNECT" {
 		return http.StatusNotImplemented
@@ -34,17 +24,14 @@ func (c *call) receive() (status int) {
 	if status := c.receiveTarget(); status != 0 {
 		return status
 	}
-	if req.Version == exchange.HTTP2 && !validLength(r.Header["Content-Length"]) {
+	if !validLength(r.Header["Content-Length"]) {
 		return http.StatusBadRequest
 	}
-	if status := c.receiveHeader(); status != 0 {
-		return status
-	}
-	return 0
+	return c.receiveHeader()
 }
 
 // validLength reports whether the length is told once and as a number, or not at
-// all. Over HTTP/2 net/http looks at the first field only, and takes what is no
+// all. The library looks at the first field only, and takes what is no
 // number for 0, although a body follows.
 func validLength(values []string) bool {
 	if len(values) == 0 {
@@ -54,28 +41,11 @@ func validLength(values []string) bool {
 	return len(values) == 1 && err == nil
 }
 
-// receiveTarget finds authority and target in the request line and Host (RFC
-// 9112, 3.2 and 3.3; RFC 9113, 8.3.1).
+// receiveTarget checks authority and target (RFC 9113, 8.3.1).
 func (c *call) receiveTarget() (status int) {
 	r, req := c.r, &c.x.Request
 	req.Authority, req.Target = r.Host, r.RequestURI
-	if req.Version != exchange.HTTP2 && !strings.HasPrefix(req.Target, "/") && req.Target != "*" {
-		scheme, authority, target, ok := cutAbsolute(req.Target)
-		if !ok || authority != r.Host {
-			return http.StatusBadRequest
-		}
-		if strings.EqualFold(scheme, "https") && req.Scheme != "https" {
-			return http.StatusMisdirectedRequest
-		}
-		req.Target = target
-	}
-	if !exchange.ValidName(req.Method) || !exchange.ValidTarget(req.Method, req.Target) {
-		return http.StatusBadRequest
-	}
-	if req.Authority == "" && req.Version == exchange.HTTP10 {
-		return 0
-	}
-	if !exchange.ValidAuthority(req.Authority) {
+	if !exchange.ValidName(req.Method) || !exchange.ValidTarget(req.Method, req.Target) || !exchange.ValidAuthority(req.Authority) {
 		return http.StatusBadRequest
 	}
 	for _, host := range r.Header["Host"] { // beside :authority
@@ -84,22 +54,6 @@ func (c *call) receiveTarget() (status int) {
 		}
 	}
 	return 0
-}
-
-// cutAbsolute takes an absolute form apart.
-func cutAbsolute(uri string) (scheme, authority, target string, ok bool) {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
-		return "", "", "", false
-	}
-	start := strings.IndexAny(rest, "/?")
-	switch {
-	case start < 0:
-		return scheme, rest, "/", true
-	case rest[start] == '?':
-		return scheme, rest[:start], "/" + rest[start:], true
-	}
-	return scheme, rest[:start], rest[start:], true
 }
 
 // receiveHeader takes the fields over, sorted by name, within the bounds of the
@@ -130,29 +84,8 @@ func (c *call) receiveHeader() (status int) {
 			req.Header.Add(name, value)
 		}
 	}
-	req.Upgrade = c.upgrade()
 	exchange.RemoveHopByHop(&req.Header)
-	if req.Version == exchange.HTTP10 {
-		req.Header.Del("Expect") // no meaning there (RFC 9110, 10.1.1)
-	}
 	return 0
-}
-
-// upgrade returns the protocol that the client asks for. A request with a body
-// is taken as an ordinary one, since the two together are how requests are
-// smuggled; so is h2c, which RFC 9113 has withdrawn.
-func (c *call) upgrade() string {
-	r := c.r
-	protocol := r.Header.Get("Upgrade")
-	if protocol == "" || c.x.Request.Version != exchange.HTTP11 || r.ContentLength != 0 || exchange.HasToken(protocol, "h2c") {
-		return ""
-	}
-	for _, options := range r.Header["Connection"] {
-		if exchange.HasToken(options, "upgrade") {
-			return protocol
-		}
-	}
-	return ""
 }
 
 // takeBody takes the body over, and the names of announced trailers.
@@ -168,9 +101,6 @@ func (c *call) takeBody() {
 	c.body.init(c, r.Body)
 	req.Body = &c.body
 	c.takeTrailer()
-	if c.http1() {
-		c.control.EnableFullDuplex()
-	}
 }
 
 // takeTrailer takes over what net/http knows of the trailer: names without

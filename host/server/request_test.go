@@ -32,6 +32,7 @@ func FuzzReceive(f *testing.F) {
 		if err != nil {
 			return
 		}
+		r.ProtoMajor, r.ProtoMinor = 2, 0
 		c := &call{r: r, conn: &conn{front: &front{settings: manifest.Listener{Limits: limits}}}}
 		if status := c.receive(); status != 0 {
 			if status < 400 || status > 599 {

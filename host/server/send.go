@@ -19,7 +19,7 @@ var (
 
 // Inform follows exchange.Sink.
 func (c *call) Inform(status int, h *exchange.Header) error {
-	if c.sent || status <= 100 || status > 199 || status == 101 || c.x.Request.Version == exchange.HTTP10 {
+	if c.sent || status <= 100 || status > 199 || status == 101 {
 		return nil
 	}
 	header, err := c.freshHeader()
@@ -60,12 +60,7 @@ func (c *call) Send(x *exchange.Exchange) error {
 		x.Fail(&exchange.Failure{Cause: exchange.CauseProtocol, Status: http.StatusBadGateway, Err: err})
 	}
 	c.body.respond()
-	var err *exchange.SendError
-	if x.Response.Status == http.StatusSwitchingProtocols {
-		err = c.join()
-	} else {
-		err = c.respond()
-	}
+	err := c.respond()
 	if body := x.Response.Body; body != nil {
 		body.Close()
 	}
@@ -78,20 +73,17 @@ func (c *call) Send(x *exchange.Exchange) error {
 }
 
 var (
-	errNoUpgrade = errors.New("status 101 to a request that did not ask for it, or without a tunnel")
+	errNoUpgrade = errors.New("status 101 to a request that can't have asked for it")
 	errStatus    = errors.New("no status of a response")
 )
 
 // sendable tells why a response can't be written as it is.
 func (c *call) sendable() error {
-	resp := &c.x.Response
-	switch {
-	case resp.Status == http.StatusSwitchingProtocols:
-		if resp.Tunnel == nil || c.x.Request.Upgrade == "" {
-			return errNoUpgrade
-		}
-	case resp.Status < 200 || resp.Status > 599:
-		return fmt.Errorf("%d: %w", resp.Status, errStatus)
+	switch status := c.x.Response.Status; {
+	case status == http.StatusSwitchingProtocols:
+		return errNoUpgrade
+	case status < 200 || status > 599:
+		return fmt.Errorf("%d: %w", status, errStatus)
 	}
 	return nil
 }
@@ -129,12 +121,6 @@ func (c *call) writeHead() error {
 		return err
 	}
 	setHeader(header, &resp.Header)
-	if c.http1() && (c.body.tooLong() || c.x.Request.Version == exchange.HTTP10) {
-		c.closing = true // HTTP/1.0: net/http drops a Transfer-Encoding that makes its framing void (RFC 9112, 6.1)
-	}
-	if c.closing {
-		header["Connection"] = []string{"close"}
-	}
 	if header["Content-Type"] == nil {
 		header["Content-Type"] = nil // no guess by net/http
 	}
@@ -149,7 +135,7 @@ func (c *call) writeHead() error {
 }
 
 // tellLength reports whether the head says how long the body is: not where that
-// is forbidden (RFC 9110, 8.6), nor where trailers need the chunked coding.
+// is forbidden (RFC 9110, 8.6).
 func (c *call) tellLength() bool {
 	resp := &c.x.Response
 	switch {
@@ -158,14 +144,14 @@ func (c *call) tellLength() bool {
 	case resp.Status == 304:
 		return resp.Length > 0
 	}
-	return !c.http1() || !c.hasTrailers()
+	return true
 }
 
-// hasTrailers reports whether trailers are known to follow: a client that speaks
-// HTTP/1.0, or a response without content, has no room for them.
+// hasTrailers reports whether trailers are known to follow: a response without
+// content has no room for them.
 func (c *call) hasTrailers() bool {
 	resp := &c.x.Response
-	return resp.Trailer.Len() > 0 && c.x.Request.Version != exchange.HTTP10 && bodyAllowed(resp.Status)
+	return resp.Trailer.Len() > 0 && bodyAllowed(resp.Status)
 }
 
 // setHeader copies fields with their spelling, but for those that net/http
@@ -234,8 +220,7 @@ func announce(header http.Header, trailer *exchange.Header) {
 }
 
 // writeTrailer hands trailers to net/http, which sends those that were not
-// announced too. On HTTP/1 that needs the chunked coding: after a body of known
-// length only announced ones have a place.
+// announced too.
 func (c *call) writeTrailer() {
 	trailer := &c.x.Response.Trailer
 	if trailer.Len() == 0 {

@@ -36,9 +36,9 @@ func TestFraming(t *testing.T) {
 		{"HEAD with a body", "HEAD / HTTP/1.1", 200, "abc", 3, []string{"HTTP/1.1 200 OK", "Content-Length: 3", ""}},
 		{"204", "GET / HTTP/1.1", 204, "", 0, []string{"HTTP/1.1 204 No Content", ""}},
 		{"304", "GET / HTTP/1.1", 304, "", 0, []string{"HTTP/1.1 304 Not Modified", ""}},
-		{"unknown status", "GET / HTTP/1.1", 299, "", 0, []string{"HTTP/1.1 299 status code 299", "Content-Length: 0", ""}},
-		{"HTTP/1.0 of known length", "GET / HTTP/1.0", 200, "abc", 3, []string{"HTTP/1.0 200 OK", "Connection: close", "Content-Length: 3", "abc"}},
-		{"HTTP/1.0 of unknown length", "GET / HTTP/1.0", 200, "abc", unknown, []string{"HTTP/1.0 200 OK", "Connection: close", "abc"}},
+		{"unknown status", "GET / HTTP/1.1", 299, "", 0, []string{"HTTP/1.1 299 ", "Content-Length: 0", ""}},
+		{"HTTP/1.0 of known length", "GET / HTTP/1.0", 200, "abc", 3, []string{"HTTP/1.1 200 OK", "Content-Length: 3", "Connection: close", "abc"}},
+		{"HTTP/1.0 of unknown length", "GET / HTTP/1.0", 200, "abc", unknown, []string{"HTTP/1.1 200 OK", "Connection: close", "abc"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			addr := start(t, func(x *exchange.Exchange) {
@@ -53,7 +53,7 @@ func TestFraming(t *testing.T) {
 			c := dial(t, addr)
 			c.send(test.line + "\r\nHost: h\r\n\r\n")
 			c.CloseWrite()
-			head := slices.DeleteFunc(c.head(), func(line string) bool { return strings.HasPrefix(line, "Date: ") })
+			head := withoutDate(c.head())
 			rest, err := io.ReadAll(c.r)
 			if got := append(head, string(rest)); !slices.Equal(got, test.want) || err != nil {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
@@ -64,15 +64,32 @@ func TestFraming(t *testing.T) {
 
 // What follows a request of HTTP/1.0 can't be told from the rest of its body if it
 // named a transfer coding.
-func TestHTTP10IsOneRequest(t *testing.T) {
+func TestTransferCodingInHTTP10IsRefused(t *testing.T) {
 	addr := start(t, func(x *exchange.Exchange) { answer(x, 200, x.Request.Target) }, settings())
 	c := dial(t, addr)
 	c.send("POST /a HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" +
 		"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
-	if resp, body := c.response("POST"); body != "/a" || !resp.Close {
-		t.Errorf("got %q, close %v", body, resp.Close)
+	if resp, _ := c.response("POST"); resp.StatusCode != 400 || !resp.Close {
+		t.Errorf("got %d, close %v, want 400 and the end", resp.StatusCode, resp.Close)
 	}
 	c.closed()
+}
+
+func TestHTTP10IsKeptAliveIfItAsks(t *testing.T) {
+	addr := start(t, func(x *exchange.Exchange) { answer(x, 200, x.Request.Target) }, settings())
+	c := dial(t, addr)
+	for range 3 {
+		c.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+		want := []string{"HTTP/1.1 200 OK", "Content-Length: 2", "Connection: keep-alive"}
+		if got := withoutDate(c.head()); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		expect(t, c.r, "/a")
+	}
+}
+
+func withoutDate(head []string) []string {
+	return slices.DeleteFunc(head, func(line string) bool { return strings.HasPrefix(line, "Date: ") })
 }
 
 func TestResponseFieldsPass(t *testing.T) {
@@ -82,19 +99,32 @@ func TestResponseFieldsPass(t *testing.T) {
 		h.Add("X-Multi", "b")
 		h.Add("X-Multi", "a")
 		h.Add("date", "yesterday")
-		h.Add("Content-Length", "999")         // Length counts
-		h.Add("Transfer-Encoding", "gzip")     // and frames
-		h.Add("Connection", "close")           // the connection is the server's
-		h.Add("keep-alive", "timeout=1")       // and so is this
-		h.Add("Trailer:X-Sly", "1")            // not a name
-		h.Add("X-Lines", "a\r\nX-Smuggled: b") // not a value
+		h.Add("Content-Length", "999")     // Length counts
+		h.Add("Transfer-Encoding", "gzip") // and frames
+		h.Add("Connection", "close")       // the connection is the server's
+		h.Add("keep-alive", "timeout=1")   // and so is this
 		answer(x, 200, "<html>not sniffed</html>")
 	}, settings())
 	c := dial(t, addr)
 	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	want := []string{"HTTP/1.1 200 OK", "Content-Length: 24", "Date: yesterday", "X-Lines: a  X-Smuggled: b", "X-Multi: b", "X-Multi: a", "x-lower: 1"}
+	want := []string{"HTTP/1.1 200 OK", "x-lower: 1", "X-Multi: b", "X-Multi: a", "date: yesterday", "Content-Length: 24"}
 	if got := c.head(); !slices.Equal(got, want) {
 		t.Errorf("head:\n got %q\nwant %q", got, want)
+	}
+}
+
+// What would be read as something else is not sent, nor mended.
+func TestResponseFieldsThatAreNone(t *testing.T) {
+	for _, field := range []exchange.Field{{Name: "Trailer:X-Sly", Value: "1"}, {Name: "X-Lines", Value: "a\r\nX-Smuggled: b"}} {
+		addr := start(t, func(x *exchange.Exchange) {
+			x.Response.Header.Add(field.Name, field.Value)
+			answer(x, 200, "secret")
+		}, settings())
+		c := dial(t, addr)
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if resp, body := c.response("GET"); resp.StatusCode != 502 || body != "502 Bad Gateway\n" {
+			t.Errorf("%q: got %d %q, want a clean 502", field, resp.StatusCode, body)
+		}
 	}
 }
 

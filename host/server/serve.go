@@ -3,20 +3,17 @@ package server
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"runtime/debug"
 	"time"
 )
 
-// serve carries a connection from accept to close.
+// serve carries a connection from accept to close, or leaves it to the server of
+// HTTP/1, which does.
 func (f *front) serve(c *conn) {
-	defer f.left(c)
-	defer c.socket.Close()
+	left := false
 	defer func() {
-		if cause := recover(); cause != nil {
-			f.server.log.Error("panic on connection", "listener", f.settings.Name, "client", c.socket.RemoteAddr().String(),
-				"panic", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		if !left {
+			c.Ended(recover())
 		}
 	}()
 	if f.certs != nil {
@@ -27,9 +24,11 @@ func (f *front) serve(c *conn) {
 	}
 	if c.secured != nil && c.secured.ConnectionState().NegotiatedProtocol == "h2" {
 		f.serveHTTP2(c, nil)
-	} else {
-		f.serveHTTP1(c)
+		return
 	}
+	info := c.describe()
+	left = true
+	f.http1.Serve(c.stream(), info, c)
 }
 
 // handshake puts TLS above the socket. A client has as long for it as for a

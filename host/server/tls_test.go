@@ -74,9 +74,14 @@ func TestTLSIsDescribed(t *testing.T) {
 	ca := hosttest.NewCA(t)
 	listener, dir := secured(t, ca, []string{"a.test"})
 	listener.TLS.ClientAuth, listener.TLS.ClientCA = "optional", ca.WriteCA(t, dir)
-	conns := make(chan *exchange.Exchange, 1)
+	type seen struct {
+		tls     *exchange.TLS
+		scheme  string
+		version exchange.Version
+	}
+	conns := make(chan seen, 1)
 	addr := start(t, func(x *exchange.Exchange) {
-		conns <- x
+		conns <- seen{x.Conn.TLS, x.Request.Scheme, x.Request.Version}
 		answer(x, 200, "")
 	}, listener)
 	for _, protocol := range []string{"h2", "http/1.1"} {
@@ -92,17 +97,17 @@ func TestTLSIsDescribed(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		x := <-conns
-		got := x.Conn.TLS
-		if got == nil || x.Request.Scheme != "https" {
-			t.Fatalf("%s: got TLS %v, scheme %s", protocol, got, x.Request.Scheme)
+		saw := <-conns
+		got := saw.tls
+		if got == nil || saw.scheme != "https" {
+			t.Fatalf("%s: got TLS %v, scheme %s", protocol, got, saw.scheme)
 		}
 		if got.ServerName != "a.test" || got.Version != tls.VersionTLS13 || len(got.PeerCertificates) != 2 ||
 			got.PeerCertificates[0].Subject.CommonName != "client" {
 			t.Errorf("%s: got %+v", protocol, got)
 		}
-		if protocol == "h2" && (got.Protocol != "h2" || x.Request.Version != exchange.HTTP2) {
-			t.Errorf("got protocol %q, version %s, want HTTP/2", got.Protocol, x.Request.Version)
+		if protocol == "h2" && (got.Protocol != "h2" || saw.version != exchange.HTTP2) {
+			t.Errorf("got protocol %q, version %s, want HTTP/2", got.Protocol, saw.version)
 		}
 	}
 }

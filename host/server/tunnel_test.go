@@ -49,7 +49,7 @@ func TestSwitchingProtocols(t *testing.T) {
 	handler, far := switching(t, sent)
 	c := dial(t, start(t, handler, settings()))
 	c.send(upgradeRequest + "early bytes,") // some may be read along with the head
-	want := []string{"HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: Echo/2", "x-Odd-CASE: 1", "Sec-Thing: b", "A-Last: c"}
+	want := []string{"HTTP/1.1 101 Switching Protocols", "x-Odd-CASE: 1", "Sec-Thing: b", "A-Last: c", "Connection: Upgrade", "Upgrade: Echo/2"}
 	if got := c.head(); !slices.Equal(got, want) {
 		t.Errorf("head:\n got %q\nwant %q", got, want)
 	}

@@ -1,4 +1,7 @@
-//go:build unix && !linux
+//go:build unix && (!linux || race)
+
+// The race detector sees the order of these calls, as it does not of others: builds
+// with it use them on all systems.
 
 package socket
 
