@@ -46,7 +46,7 @@ func describeRequest(r *RequestHead) string {
 		fmt.Fprintf(&b, " upgrade=%q", r.Upgrade)
 	}
 	b.WriteString(describeFields(r.Header))
-	if r.Trailer.Len() > 0 {
+	if r.Trailer != nil && r.Trailer.Len() > 0 {
 		b.WriteString(" trailer" + describeFields(r.Trailer))
 	}
 	return b.String()
@@ -66,7 +66,7 @@ func describeResponse(r *ResponseHead) string {
 		fmt.Fprintf(&b, " upgrade=%q", r.Upgrade)
 	}
 	b.WriteString(describeFields(r.Header))
-	if r.Trailer.Len() > 0 {
+	if r.Trailer != nil && r.Trailer.Len() > 0 {
 		b.WriteString(" trailer" + describeFields(r.Trailer))
 	}
 	return b.String()

@@ -32,24 +32,30 @@ var framedBodies = []string{
 // accepts what we do, it reads the same.
 func TestFramingLikeNetHTTP(t *testing.T) {
 	both, let := 0, 0
-	for _, version := range []string{"1.1", "1.0"} {
-		for _, first := range framingLines {
-			for _, second := range framingLines {
-				head := "POST /a HTTP/" + version + "\r\nHost: h\r\n" + first + second + "\r\n"
-				for _, body := range framedBodies {
-					ours, theirs := readAsRequest(t, []byte(head+body))
-					if ours {
-						let++
-					}
-					if ours && theirs {
-						both++
-					}
+	for version, bodies := range map[string][]string{"1.1": framedBodies, "1.0": framedBodies[:4]} {
+		forFramingPairs(func(fields string) {
+			for _, body := range bodies {
+				ours, theirs := readAsRequest(t, []byte("POST /a HTTP/"+version+"\r\nHost: h\r\n"+fields+"\r\n"+body))
+				if ours {
+					let++
+				}
+				if ours && theirs {
+					both++
 				}
 			}
-		}
+		})
 	}
 	if both == 0 || let < both {
 		t.Errorf("%d messages were let in, %d by both", let, both)
 	}
 	t.Logf("%d messages were let in, %d of them by net/http as well", let, both)
+}
+
+// forFramingPairs calls do with all pairs of fields.
+func forFramingPairs(do func(fields string)) {
+	for _, first := range framingLines {
+		for _, second := range framingLines {
+			do(first + second)
+		}
+	}
 }

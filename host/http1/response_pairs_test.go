@@ -13,22 +13,19 @@ import (
 func TestResponseFramingLikeNetHTTP(t *testing.T) {
 	both, let := 0, 0
 	for _, line := range []string{"HTTP/1.1 200 OK\r\n", "HTTP/1.0 200 OK\r\n", "HTTP/1.1 204 No Content\r\n", "HTTP/1.1 304 Not Modified\r\n"} {
-		for _, first := range framingLines {
-			for _, second := range framingLines {
-				for _, body := range framedBodies[:6] {
-					input := []byte(line + first + second + "\r\n" + body)
-					for _, method := range []string{"GET", "HEAD"} {
-						ours, theirs := readAsResponse(t, input, method)
-						if ours {
-							let++
-						}
-						if ours && theirs {
-							both++
-						}
+		forFramingPairs(func(fields string) {
+			for _, body := range framedBodies[3:6] {
+				for _, method := range []string{"GET", "HEAD"} {
+					ours, theirs := readAsResponse(t, []byte(line+fields+"\r\n"+body), method)
+					if ours {
+						let++
+					}
+					if ours && theirs {
+						both++
 					}
 				}
 			}
-		}
+		})
 	}
 	if both == 0 || let < both {
 		t.Errorf("%d messages were let in, %d by both", let, both)
