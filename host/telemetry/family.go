@@ -69,7 +69,7 @@ func (f *family) open(labels ...string) *RED {
 	key := partKey(labels)
 	r := f.parts[key]
 	if r == nil {
-		r = &RED{family: f, labels: labels}
+		r = newRED(f, labels)
 		f.parts[key] = r
 	}
 	r.users++
@@ -112,24 +112,19 @@ func (f *family) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// collect reads ends before starts, so that what ends meanwhile never makes
-// fewer starts than ends.
 func (f *family) collect(r *RED, e emitter) {
-	var ended uint64
+	sum := r.totals()
 	labels := append(slices.Clone(r.labels), "")
 	for i, outcome := range f.outcomes {
-		n := r.outcomes[i].Load()
-		ended += n
 		labels[len(labels)-1] = outcome
-		e.counter(f.total, n, labels...)
+		e.counter(f.total, sum.outcomes[i], labels...)
 	}
 	cumulative, count := make(map[float64]uint64, len(f.bounds)), uint64(0)
 	for i, bound := range f.bounds {
-		count += r.buckets[i].Load()
+		count += sum.buckets[i]
 		cumulative[bound.Seconds()] = count
 	}
-	count += r.buckets[len(f.bounds)].Load()
-	sum := time.Duration(r.nanos.Load()).Seconds()
-	e <- prometheus.MustNewConstHistogram(f.duration, count, sum, cumulative, r.labels...)
-	e.gauge(f.inFlight, float64(r.begun.Load()-ended), r.labels...)
+	count += sum.buckets[len(f.bounds)]
+	e <- prometheus.MustNewConstHistogram(f.duration, count, time.Duration(sum.nanos).Seconds(), cumulative, r.labels...)
+	e.gauge(f.inFlight, float64(sum.begun-sum.ended), r.labels...)
 }

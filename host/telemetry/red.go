@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // RED is the rate, errors and duration of one part of the host: a listener, a
@@ -10,20 +12,48 @@ import (
 // when it was made, so that recording costs four atomic adds and no allocation.
 // It is safe for concurrent use; a nil *RED records nothing.
 type RED struct {
-	begun    atomic.Uint64
-	nanos    atomic.Int64 // the sum of all durations
-	outcomes [maxOutcomes]atomic.Uint64
-	buckets  [maxBuckets]atomic.Uint64 // durations up to the family's bound of that index, the last: beyond all
+	tallies []tally // a power of two
 
 	family *family
 	labels []string
 	users  int // guarded by family.mu
 }
 
+// tally is what some of the goroutines count. One for all would be carried from
+// core to core at each exchange.
+type tally struct {
+	begun    atomic.Uint64
+	nanos    atomic.Int64 // the sum of all durations
+	outcomes [maxOutcomes]atomic.Uint64
+	buckets  [maxBuckets]atomic.Uint64 // durations up to the family's bound of that index, the last: beyond all
+
+	_ [64]byte // what cores write to is apart
+}
+
+// maxTallies bounds the memory of a part, at 5 KiB.
+const maxTallies = 16
+
+func newRED(f *family, labels []string) *RED {
+	n := 1
+	for n < min(4*runtime.GOMAXPROCS(0), maxTallies) { // so that few share one by chance
+		n *= 2
+	}
+	return &RED{tallies: make([]tally, n), family: f, labels: labels}
+}
+
+// tally returns where this goroutine counts. Who it is shows in where its stack
+// lies, which costs nothing to know; one that moves on counts elsewhere.
+func (r *RED) tally() *tally {
+	var here byte
+	const golden, stack = 0x9e3779b97f4a7c15, 13 // stacks begin 8 KiB apart, or more
+	spread := uint64(uintptr(unsafe.Pointer(&here))>>stack) * golden >> 32
+	return &r.tallies[spread&uint64(len(r.tallies)-1)]
+}
+
 // Begin counts a start.
 func (r *RED) Begin() {
 	if r != nil {
-		r.begun.Add(1)
+		r.tally().begun.Add(1)
 	}
 }
 
@@ -33,9 +63,40 @@ func (r *RED) End(elapsed time.Duration, outcome Outcome) {
 	if r == nil {
 		return
 	}
-	r.nanos.Add(int64(elapsed))
-	r.buckets[r.family.bucket(elapsed)].Add(1)
-	r.outcomes[outcome].Add(1)
+	t := r.tally()
+	t.nanos.Add(int64(elapsed))
+	t.buckets[r.family.bucket(elapsed)].Add(1)
+	t.outcomes[outcome].Add(1)
+}
+
+// totals is what all goroutines have counted.
+type totals struct {
+	begun, ended uint64
+	nanos        int64
+	outcomes     [maxOutcomes]uint64
+	buckets      [maxBuckets]uint64
+}
+
+// totals reads ends before starts, so that what ends meanwhile never makes fewer
+// starts than ends.
+func (r *RED) totals() *totals {
+	sum := new(totals)
+	for i := range r.tallies {
+		t := &r.tallies[i]
+		for o := range t.outcomes {
+			n := t.outcomes[o].Load()
+			sum.outcomes[o] += n
+			sum.ended += n
+		}
+		for b := range t.buckets {
+			sum.buckets[b] += t.buckets[b].Load()
+		}
+		sum.nanos += t.nanos.Load()
+	}
+	for i := range r.tallies {
+		sum.begun += r.tallies[i].begun.Load()
+	}
+	return sum
 }
 
 // Close gives the RED back. Once every user of the part has, its series are
