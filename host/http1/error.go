@@ -1,7 +1,7 @@
 package http1
 
 // Error says why a message is refused. Nothing of the connection it came by can
-// be read after one, so that it ends. All there are are declared here: compare
+// be read after one, so that it ends. The ones below are all there are: compare
 // with ==.
 type Error struct {
 	// Status is the answer to a client whose request it is. A response that is

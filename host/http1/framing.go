@@ -21,8 +21,9 @@ type Framing struct {
 func (f Framing) HasBody() bool { return f.Length > 0 || f.Chunked || f.UntilClose }
 
 // parseLength reads a Content-Length: digits alone (RFC 9110, 8.6).
-func parseLength(s []byte) (n int64, ok bool) {
-	for _, c := range s {
+func parseLength(s string) (n int64, ok bool) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
 		if c < '0' || c > '9' || n > (math.MaxInt64-9)/10 {
 			return 0, false
 		}

@@ -43,7 +43,8 @@ func (p *RequestParser) Reset() { *p = RequestParser{} }
 // Parse looks at buf, which begins with the head's first byte and has all bytes
 // of the call before; it may be another buffer. It returns the size of the head
 // once that is complete, with r filled, and 0 while bytes are missing. Meanwhile
-// r's headers are the parser's. An error is an *Error.
+// r's headers are the parser's. An error is an *Error, and the end of the parser's
+// work on that connection.
 func (p *RequestParser) Parse(buf []byte, l *Limits, r *RequestHead) (size int, err error) {
 	within, full := l.cut(buf)
 	size, bad := p.parse(within, l, r)
@@ -207,47 +208,4 @@ func (p *RequestParser) upgrade(r *RequestHead) string {
 		return ""
 	}
 	return protocol
-}
-
-// target finds target and authority in the request line and Host (RFC 9112,
-// 3.2 and 3.3).
-func (p *RequestParser) target(buf []byte, r *RequestHead) *Error {
-	s := &p.fields
-	r.Scheme, r.Target = "", view(buf[p.methodEnd+1:p.targetEnd])
-	r.Authority = view(s.host.of(buf))
-	if s.hosts > 1 {
-		return ErrHosts
-	}
-	if s.hosts == 0 && p.version != exchange.HTTP10 {
-		return ErrNoHost
-	}
-	if s.hosts == 1 && !validAuthority(r.Authority) {
-		return ErrHost
-	}
-	if r.Target[0] == '/' || r.Target == "*" && r.Method == "OPTIONS" {
-		return nil
-	}
-	return absolute(r, s.hosts == 1)
-}
-
-// absolute takes the target apart. A Host beside it says the same (RFC 9112, 3.2).
-func absolute(r *RequestHead, hasHost bool) *Error {
-	scheme, authority, target, ok := cutAbsolute(r.Target)
-	if !ok || !validAuthority(authority) {
-		return ErrTarget
-	}
-	if hasHost && !equalFoldASCII(authority, r.Authority) {
-		return ErrOtherHost
-	}
-	r.Scheme, r.Authority = scheme, authority
-	switch {
-	case target == "" && r.Method == "OPTIONS":
-		target = "*" // RFC 9112, 3.2.4
-	case target == "":
-		target = "/"
-	case target[0] == '?':
-		target = "/" + target
-	}
-	r.Target = target
-	return nil
 }

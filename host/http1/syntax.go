@@ -63,27 +63,6 @@ func parseVersion(b []byte) (exchange.Version, *Error) {
 	return 0, ErrUnknownVersion
 }
 
-// cutAbsolute takes an absolute form apart (RFC 9112, 3.2.2). A URI without a
-// path has an empty target, one with a query alone a target that begins with "?".
-func cutAbsolute(uri string) (scheme, authority, target string, ok bool) {
-	scheme, rest, ok := strings.Cut(uri, "://")
-	switch {
-	case !ok:
-		return "", "", "", false
-	case equalFold(scheme, "http"):
-		scheme = "http"
-	case equalFold(scheme, "https"):
-		scheme = "https"
-	default:
-		return "", "", "", false
-	}
-	start := strings.IndexAny(rest, "/?")
-	if start < 0 {
-		return scheme, rest, "", true
-	}
-	return scheme, rest[:start], rest[start:], true
-}
-
 // equalFoldASCII compares without the case of ASCII letters.
 func equalFoldASCII(a, b string) bool {
 	if len(a) != len(b) {
@@ -95,32 +74,4 @@ func equalFoldASCII(a, b string) bool {
 		}
 	}
 	return true
-}
-
-// validAuthority is exchange.ValidAuthority, with a short way for names and
-// addresses without brackets.
-func validAuthority(s string) bool {
-	i := skip(bytesOf(s), 0, inHost)
-	switch {
-	case i == 0:
-		return exchange.ValidAuthority(s)
-	case i == len(s):
-		return true
-	case s[i] != ':' || len(s)-i > len(":65535"):
-		return false
-	}
-	for _, c := range []byte(s[i+1:]) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
-}
-
-// validTarget is exchange.ValidTarget, eight bytes at a time.
-func validTarget(method, target string) bool {
-	if target == "*" {
-		return method == "OPTIONS"
-	}
-	return target != "" && target[0] == '/' && skipTarget(bytesOf(target), 0) == len(target)
 }
