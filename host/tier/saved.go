@@ -17,12 +17,14 @@ type savedRequest struct {
 	body    savedBody
 	route   exchange.Route
 	notes   int
+	used    bool // since reset
 }
 
 // take keeps the request as it is now; max is how much of its body may be read
 // meanwhile, 0 if nobody looks at it. settle or restore ends it.
 func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	r := &x.Request
+	s.used = true
 	s.method, s.scheme, s.authority, s.target, s.upgrade = r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade
 	s.header.CopyFrom(&r.Header)
 	s.length = r.Length
@@ -66,6 +68,9 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 }
 
 func (s *savedRequest) reset() {
+	if !s.used {
+		return
+	}
 	header, trailer := s.header, s.trailer
 	header.Reset()
 	trailer.Reset()
@@ -80,11 +85,13 @@ type savedResponse struct {
 	length int64
 	body   savedBody
 	notes  int
+	used   bool // since reset
 }
 
 // take, settle and restore are as for a request.
 func (s *savedResponse) take(x *exchange.Exchange, max int) {
 	r := &x.Response
+	s.used = true
 	s.status, s.length = r.Status, r.Length
 	s.header.CopyFrom(&r.Header)
 	r.Body = s.body.take(r.Body, max)
@@ -106,6 +113,9 @@ func (s *savedResponse) restore(x *exchange.Exchange) bool {
 }
 
 func (s *savedResponse) reset() {
+	if !s.used {
+		return
+	}
 	header := s.header
 	header.Reset()
 	*s = savedResponse{header: header}

@@ -58,7 +58,11 @@ func (b *trailerBody) Close() error {
 }
 
 // end lets go of the exchange: a body that is used after Done is closed.
-func (b *trailerBody) end() { *b = trailerBody{err: io.ErrClosedPipe} }
+func (b *trailerBody) end() {
+	if b.w != nil {
+		*b = trailerBody{err: io.ErrClosedPipe}
+	}
+}
 
 // meetTrailers runs the Trailers phases, last to first. A failure means that the
 // response must be broken off, because its head is out and nothing else can be
@@ -70,6 +74,7 @@ func (w *Walk) meetTrailers(x *exchange.Exchange) *exchange.Failure {
 		if !p.trails {
 			continue
 		}
+		w.response.used = true
 		w.response.header.CopyFrom(&x.Response.Trailer)
 		err := p.use.trailers.OnTrailers(p.inst, x)
 		w.lap(p)

@@ -88,7 +88,13 @@ func newBalancer(kind string, turn *atomic.Uint64) balancer {
 // available and was not tried, else one that was tried. Nil means that none is
 // available.
 func pick(b balancer, ms *members, q *query) *member {
-	if len(ms.all) == 0 {
+	switch len(ms.all) {
+	case 0:
+		return nil
+	case 1: // nobody else could take its place, whatever it is held back by
+		if m := ms.all[0]; m.available(q.now) {
+			return m
+		}
 		return nil
 	}
 	if m := b.pick(ms, q); m != nil {
@@ -109,10 +115,10 @@ func pick(b balancer, ms *members, q *query) *member {
 	return again
 }
 
-// fits reports whether m may be picked. chance, from 0 to 2^32-1, decides about
-// a member in its slow start.
-func (q *query) fits(m *member, chance uint32) bool {
-	return m.available(q.now) && !q.hasTried(m) && m.ramped(q, chance)
+// fits reports whether m may be picked. Chance decides about a member in its slow
+// start.
+func (q *query) fits(m *member) bool {
+	return m.available(q.now) && !q.hasTried(m) && (q.slowStart == 0 || m.ramped(q, rand.Uint32()))
 }
 
 func (q *query) hasTried(m *member) bool {
@@ -132,11 +138,9 @@ func (m *member) available(now int64) bool {
 // leastShare is what a slow start begins with: a sixteenth of the share.
 const leastShare = 1 << 28
 
-// ramped lets a growing part of all chances through while the slow start lasts.
+// ramped lets a growing part of all chances, from 0 to 2^32-1, through while the
+// slow start lasts.
 func (m *member) ramped(q *query, chance uint32) bool {
-	if q.slowStart == 0 {
-		return true
-	}
 	start := m.rampFrom.Load()
 	if start == 0 {
 		return true
@@ -156,7 +160,7 @@ type roundRobin struct{ turn *atomic.Uint64 }
 func (b roundRobin) pick(ms *members, q *query) *member {
 	n := uint64(len(ms.all))
 	for range 2 * n {
-		if m := ms.all[b.turn.Add(1)%n]; q.fits(m, rand.Uint32()) {
+		if m := ms.all[b.turn.Add(1)%n]; q.fits(m) {
 			return m
 		}
 	}
@@ -173,7 +177,7 @@ const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
 func (b weighted) pick(ms *members, q *query) *member {
 	for range 4 * len(ms.all) {
 		point := (b.turn.Add(1) * golden) >> 32 * ms.total >> 32
-		if m := ms.at(point); q.fits(m, rand.Uint32()) {
+		if m := ms.at(point); q.fits(m) {
 			return m
 		}
 	}
@@ -185,7 +189,7 @@ type random struct{}
 
 func (random) pick(ms *members, q *query) *member {
 	for range 4 * len(ms.all) {
-		if m := ms.at(rand.Uint64N(ms.total)); q.fits(m, rand.Uint32()) {
+		if m := ms.at(rand.Uint64N(ms.total)); q.fits(m) {
 			return m
 		}
 	}

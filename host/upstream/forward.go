@@ -45,12 +45,8 @@ func (c *Call) Reset() *Call {
 	if c.pool == nil {
 		return c
 	}
-	trailers, try := c.trailers[:0], c.try
 	clear(c.trailers)
-	if try != nil {
-		try = try.Reset()
-	}
-	*c = Call{trailers: trailers, try: try}
+	*c = Call{trailers: c.trailers[:0], try: c.try} // the next attempt empties it
 	return c
 }
 
@@ -69,7 +65,7 @@ func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
 		timeout = x.Route.Timeout
 	}
 	c.pool, c.x, c.began, c.deadline, c.probe = p, x, now, now+int64(timeout), probe
-	c.query = query{slowStart: int64(p.conf.SlowStart), now: now, tried: c.triedBuf[:0]}
+	c.query.slowStart, c.query.now, c.query.tried = int64(p.conf.SlowStart), now, c.triedBuf[:0]
 	if x.Request.Body != nil && x.Request.Length != 0 {
 		c.replay = wire.NewReplay(x.Request.Body, int64(p.conf.Retry.Body))
 		for _, f := range x.Request.Trailer.Fields() {

@@ -73,7 +73,7 @@ func (hashed) pick(ms *members, q *query) *member {
 	h := mix(q.hash)
 	for range 4 * len(ms.all) {
 		// A slow start lets a growing part of the keys through, always the same.
-		if m := ms.all[ms.slots[h%maglevSlots]]; q.fits(m, uint32(mix(h)>>32)) {
+		if m := ms.all[ms.slots[h%maglevSlots]]; m.available(q.now) && !q.hasTried(m) && (q.slowStart == 0 || m.ramped(q, uint32(mix(h)>>32))) {
 			return m
 		}
 		h = mix(h + golden)
