@@ -143,6 +143,9 @@ func TestChunkDataReadPastTheDecoder(t *testing.T) {
 	if consumed != 7 || len(data) != 0 || !done || err != nil {
 		t.Fatalf("got %d, %q, %v, %v", consumed, data, done, err)
 	}
+	if consumed, data, done, err := d.Next([]byte("rest")); consumed != 0 || len(data) != 0 || !done || err != nil {
+		t.Fatalf("behind the end: got %d, %q, %v, %v", consumed, data, done, err)
+	}
 	d.Reset(nil)
 	if consumed, _, done, err := d.Next([]byte("0\r\n\r\n")); consumed != 5 || !done || err != nil {
 		t.Fatalf("after Reset: got %d, %v, %v", consumed, done, err)

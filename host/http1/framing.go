@@ -38,20 +38,13 @@ func checkCoding(value string) *Error {
 	if equalFold(value, "chunked") {
 		return nil
 	}
-	unknown, chunked := false, 0
+	chunked := false
 	for coding := range strings.SplitSeq(value, ",") {
 		coding = trim(coding)
-		if !exchange.ValidName(coding) || chunked > 0 { // with parameters, or none, or chunked was not the last
+		if !exchange.ValidName(coding) || chunked { // with parameters, or none, or chunked was not the last
 			return ErrNotChunked
 		}
-		if equalFold(coding, "chunked") {
-			chunked++
-		} else {
-			unknown = true
-		}
+		chunked = equalFold(coding, "chunked")
 	}
-	if unknown {
-		return ErrCoding
-	}
-	return ErrNotChunked
+	return ErrCoding
 }

@@ -36,6 +36,7 @@ var accepted = []struct{ name, input, want string }{
 	{"chunked (6.1)", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", `POST / HTTP/1.1 "h" chunked`},
 	{"codings have no case (RFC 9112, 7)", "POST / HTTP/1.1\r\nHost: h\r\nTRANSFER-ENCODING: \tChunKed \r\n\r\n", `POST / HTTP/1.1 "h" chunked`},
 	{"trailers are announced", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTrailer: A, ,Content-Length\r\nTRAILER: b,a\r\n\r\n", `POST / HTTP/1.1 "h" chunked trailer|A: |b: `},
+	{"trailers, and other fields", "POST / HTTP/1.1\r\nHost: h\r\nA: 1\r\nTransfer-Encoding: chunked\r\nTrailer: B\r\n\r\n", `POST / HTTP/1.1 "h" chunked|A: 1 trailer|B: `},
 	{"trailers without chunks", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTrailer: A\r\n\r\n", `POST / HTTP/1.1 "h" 1|Content-Length: 1`},
 
 	{"HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", `GET / HTTP/1.0 "" 0 close`},

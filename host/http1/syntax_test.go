@@ -11,7 +11,7 @@ import (
 func FuzzShortWays(f *testing.F) {
 	for _, s := range []string{
 		"", "h", "h:", "h:80", "h:99999", "h:123456", "h:8a", ":80", "a_b-c.d~%41", "[::1]:80", "[::1", "u@h", "h,h", "h:80:80",
-		"*", "/", "/a?b", "/a b", "/a#b", "a", "GET", "http", "HTTP", "Close", "chunked", "chun\u212aed",
+		"*", "/", "/a?b", "/a b", "/a#b", "a", "GET", "http", "HTTP", "Close", "chunked", "chun\u212aed", " \ta \t", " ",
 	} {
 		f.Add(s)
 	}
