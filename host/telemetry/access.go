@@ -21,13 +21,12 @@ const (
 // lines, never time. It is safe for concurrent use; a nil *AccessLog logs
 // nothing.
 type AccessLog struct {
-	handler slog.Handler
 	lines   *lineWriter
-	text    bool
-	pool    sync.Pool // of *accessLine
+	handler slog.Handler // of lines for people; nil: lines are JSON
+	pool    sync.Pool    // of *jsonLine, or of *accessLine for people
 }
 
-// accessLine is the memory of one line.
+// accessLine is the memory of one line for people.
 type accessLine struct {
 	attrs []slog.Attr
 	notes []slog.Attr
@@ -36,19 +35,23 @@ type accessLine struct {
 // NewAccessLog returns an access log on out, in a format as of NewLogger. Lines
 // are written within a second, on a terminal at once. Close ends it.
 func NewAccessLog(out io.Writer, format string, dropped *Counter) *AccessLog {
-	l := &AccessLog{text: textFor(out, format)}
+	l := &AccessLog{}
+	delay := lineDelay
+	if IsTerminal(out) {
+		delay = terminalDelay
+	}
+	l.lines = newLineWriter(out, delay, dropped)
+	if !textFor(out, format) {
+		l.pool.New = func() any { return new(jsonLine) }
+		return l
+	}
+	l.handler = newHandler(sameTerminal{l.lines, out}, "text", slog.LevelInfo)
 	l.pool.New = func() any {
 		return &accessLine{
 			attrs: make([]slog.Attr, 0, accessAttrs),
 			notes: make([]slog.Attr, 0, exchange.MaxNotes),
 		}
 	}
-	delay := lineDelay
-	if IsTerminal(out) {
-		delay = terminalDelay
-	}
-	l.lines = newLineWriter(out, delay, dropped)
-	l.handler = newHandler(sameTerminal{l.lines, out}, format, slog.LevelInfo)
 	return l
 }
 
@@ -66,23 +69,29 @@ func (s sameTerminal) Fd() uintptr {
 	return ^uintptr(0)
 }
 
-// Log writes the line of an exchange that has ended; elapsed is the time since
-// Exchange.Began. The query is left out of the path: it is where people put
+// Log writes the line of an exchange that has ended just now; elapsed is the time
+// since Exchange.Began. The query is left out of the path: it is where people put
 // secrets.
 func (l *AccessLog) Log(x *exchange.Exchange, elapsed time.Duration) {
 	if l == nil {
 		return
 	}
-	line := l.pool.Get().(*accessLine)
 	path, _, _ := strings.Cut(x.Received.Target, "?")
-	message := "exchange"
-	if l.text {
-		message = x.Received.Method + " " + path
-		line.describeShort(x, elapsed)
-	} else {
-		line.describe(x, path, elapsed)
+	if l.handler != nil {
+		l.show(x, path, elapsed)
+		return
 	}
-	record := slog.NewRecord(x.Begun().Add(elapsed), slog.LevelInfo, message, 0)
+	line := l.pool.Get().(*jsonLine)
+	line.write(x, path, time.Now(), elapsed)
+	_, _ = l.lines.Write(line.b) // it never fails
+	l.pool.Put(line)
+}
+
+// show writes a line for people.
+func (l *AccessLog) show(x *exchange.Exchange, path string, elapsed time.Duration) {
+	line := l.pool.Get().(*accessLine)
+	line.describe(x, elapsed)
+	record := slog.NewRecord(time.Now(), slog.LevelInfo, x.Received.Method+" "+path, 0)
 	// A group without a name stands for its members; unlike separate attributes
 	// it takes no memory of its own.
 	record.AddAttrs(slog.Attr{Value: slog.GroupValue(line.attrs...)})
@@ -100,32 +109,8 @@ func (l *AccessLog) Close() {
 	}
 }
 
-// describe gathers the line for machines.
-func (l *accessLine) describe(x *exchange.Exchange, path string, elapsed time.Duration) {
-	l.add("request_id", x.ID)
-	l.addClient(x)
-	if x.Conn != nil {
-		l.add("listener", x.Conn.Listener)
-	}
-	l.add("protocol", x.Request.Version.String())
-	l.add("method", x.Received.Method)
-	l.add("authority", x.Received.Authority)
-	l.add("path", path)
-	l.attrs = append(l.attrs,
-		slog.Int("status", x.Response.Status),
-		slog.Int64("request_bytes", x.RequestBytes),
-		slog.Int64("response_bytes", x.ResponseBytes),
-		slog.Int64("duration_us", elapsed.Microseconds()))
-	l.add("upstream", x.Route.Upstream)
-	l.add("answered_by", x.AnsweredBy)
-	l.addFailure(x.Failure)
-	l.attrs = append(l.attrs, slog.Uint64("generation", x.Generation))
-	l.add("trace_id", TraceID(x))
-	l.addNotes(x.Notes)
-}
-
-// describeShort gathers what a person at a terminal wants to know.
-func (l *accessLine) describeShort(x *exchange.Exchange, elapsed time.Duration) {
+// describe gathers what a person at a terminal wants to know.
+func (l *accessLine) describe(x *exchange.Exchange, elapsed time.Duration) {
 	l.attrs = append(l.attrs,
 		slog.Int("status", x.Response.Status),
 		slog.String("took", elapsed.Round(10*time.Microsecond).String()),
@@ -140,12 +125,6 @@ func (l *accessLine) describeShort(x *exchange.Exchange, elapsed time.Duration) 
 func (l *accessLine) add(key, value string) {
 	if value != "" {
 		l.attrs = append(l.attrs, slog.String(key, value))
-	}
-}
-
-func (l *accessLine) addClient(x *exchange.Exchange) {
-	if x.ClientIP.IsValid() {
-		l.add("client", x.ClientIP.String())
 	}
 }
 
