@@ -26,8 +26,17 @@ import (
 
 // TestCases runs every policies/*/cases.toml against the module beside it, or
 // against one that policies/build left in the folder ERGO_POLICIES.
-func TestCases(t *testing.T) {
-	engine := openEngine(t)
+func TestCases(t *testing.T) { runCases(t, openEngine(t)) }
+
+// The modules behave alike before they are rewritten to be metered.
+func TestCasesUnmetered(t *testing.T) {
+	if raceDetector {
+		t.Skip("it is about the guests, which the race detector does not see")
+	}
+	runCases(t, openEngineWith(t, wasm.Options{Unmetered: true}))
+}
+
+func runCases(t *testing.T, engine *wasm.Engine) {
 	for _, name := range shipped(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSuite(t, engine, name)
@@ -36,9 +45,12 @@ func TestCases(t *testing.T) {
 	}
 }
 
-func openEngine(t testing.TB) *wasm.Engine {
+func openEngine(t testing.TB) *wasm.Engine { return openEngineWith(t, wasm.Options{}) }
+
+func openEngineWith(t testing.TB, options wasm.Options) *wasm.Engine {
 	t.Helper()
-	engine, err := wasm.Open(wasm.Options{Capabilities: []wasm.HostModule{capability.Route(), capability.Log()}})
+	options.Capabilities = []wasm.HostModule{capability.Route(), capability.Log()}
+	engine, err := wasm.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}

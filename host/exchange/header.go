@@ -185,9 +185,11 @@ func (h *Header) Size() int {
 	return n
 }
 
-// equalFold compares field names: ASCII letters without case (RFC 9110, 5.1).
+// equalFold compares field names: ASCII letters without case (RFC 9110, 5.1). Names
+// that begin alike are common, so the end is looked at first.
 func equalFold(a, b string) bool {
-	if len(a) != len(b) {
+	last := len(a) - 1
+	if len(a) != len(b) || last >= 0 && lower(a[last]) != lower(b[last]) {
 		return false
 	}
 	for i := 0; i < len(a); i++ {

@@ -194,13 +194,13 @@ func (p *Pool[T]) Release(i T, spent bool) {
 		p.mu.Unlock()
 		return
 	}
-	defer p.mu.Unlock()
 	p.busy--
 	if w := p.next(); w != nil {
 		w.grant <- grant[T]{instance: i}
-		return
+	} else {
+		p.idle = append(p.idle, i)
 	}
-	p.idle = append(p.idle, i)
+	p.mu.Unlock()
 }
 
 // Trim stops the instances that were not needed since the last Trim, but one.

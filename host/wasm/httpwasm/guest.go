@@ -18,6 +18,10 @@ type guest struct {
 	stack    [2]uint64
 	features feature  // enabled while it started: they hold for every exchange
 	session  *session // that it works for; nil while it starts or is idle
+
+	names   nameCache
+	host    [1]exchange.Field // room for the authority as a field
+	address [64]byte          // room for the source address as text
 }
 
 func (p *Policy) startGuest(ctx context.Context) (*guest, error) {
@@ -53,6 +57,7 @@ func (g *guest) attach(s *session, x *exchange.Exchange) {
 
 func (g *guest) detach() {
 	g.session = nil
+	g.host[0] = exchange.Field{}
 	g.instance.Call().Exchange = nil
 }
 

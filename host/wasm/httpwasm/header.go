@@ -7,7 +7,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/ergoproxy/ergo/host/exchange"
-	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 // Bounds on what a guest can make an exchange grow by. They count what the guest
@@ -176,8 +175,9 @@ func (s *session) hostField() []exchange.Field {
 	if s.x.Request.Authority == "" {
 		return nil
 	}
-	s.host[0] = exchange.Field{Name: hostName, Value: s.x.Request.Authority}
-	return s.host[:]
+	g := s.guest
+	g.host[0] = exchange.Field{Name: hostName, Value: s.x.Request.Authority}
+	return g.host[:]
 }
 
 // nameIn returns the bytes of a field's name; an empty or endless one traps.
@@ -204,23 +204,37 @@ func removeHeader(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 func change(ctx context.Context, mod api.Module, stack []uint64, op operation, value []byte) {
-	call := wasm.CallOf(ctx)
 	s := sessionOf(ctx)
-	name := call.String(nameIn(mod, stack[1], stack[2]))
-	if !exchange.ValidName(name) {
-		trap("%q can't be a header name", name)
+	name := s.guest.names.at(mod, stack[1], stack[2])
+	text := ""
+	if op != remove {
+		text = s.valueOf(name.text, value)
 	}
+	s.change(uint32(stack[0]), op, name, text)
+}
+
+// valueOf returns a field's value, of the exchange's own.
+func (s *session) valueOf(name string, value []byte) string {
 	if len(value) > maxValueBytes {
 		trap("the value of %s has more than %d bytes", name, maxValueBytes)
 	}
-	text := strings.Trim(call.String(value), " \t")
+	value = trimSpace(value)
+	s.grow(len(name) + len(value))
+	text := s.x.Arena.String(value)
 	if !exchange.ValidValue(text) {
 		trap("the value of %s has a control character", name)
 	}
-	if op != remove {
-		s.grow(len(name) + len(text))
+	return text
+}
+
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
 	}
-	s.change(uint32(stack[0]), op, name, text)
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // grow counts a field that the guest sets or adds, and traps past the bounds.
@@ -232,11 +246,21 @@ func (s *session) grow(bytes int) {
 	}
 }
 
-func (s *session) change(kind uint32, op operation, name, value string) {
+// text returns what a guest set but for fields. It is the exchange's own as long
+// as that is not made to grow without end.
+func (s *session) text(b []byte) string {
+	if s.grownBytes+len(b) > maxFieldBytes {
+		return string(b)
+	}
+	s.grownBytes += len(b)
+	return s.x.Arena.String(b)
+}
+
+func (s *session) change(kind uint32, op operation, name *fieldName, value string) {
 	switch kind {
 	case requestFields:
 		s.mustNotHavePassed("request's header")
-		if strings.EqualFold(name, hostName) {
+		if name.role == authority {
 			s.setAuthority(op, value)
 			return
 		}
@@ -245,9 +269,9 @@ func (s *session) change(kind uint32, op operation, name, value string) {
 		changeField(s.responseFields(), op, name, value)
 	case requestTrailers:
 		s.mustNotHavePassed("request's trailer")
-		s.editTrailer(0, op, name, value)
+		s.editTrailer(0, op, name.text, value)
 	case responseTrailers:
-		s.editTrailer(1, op, name, value)
+		s.editTrailer(1, op, name.text, value)
 	default:
 		trap("there is no header kind %d", kind)
 	}
@@ -265,30 +289,8 @@ func (s *session) setAuthority(op operation, value string) {
 	s.x.Request.Authority = value
 }
 
-func changeField(h *exchange.Header, op operation, name, value string) {
-	if framing(name) {
-		return
+func changeField(h *exchange.Header, op operation, name *fieldName, value string) {
+	if name.role != frames {
+		op.apply(h, name.text, value)
 	}
-	op.apply(h, name, value)
-}
-
-// framing reports whether a field says how a message lies on its connection.
-// That is the host's matter: such a field can be read, and a change to it has
-// no effect.
-func framing(name string) bool {
-	switch len(name) {
-	case 2:
-		return strings.EqualFold(name, "te")
-	case 7:
-		return strings.EqualFold(name, "trailer") || strings.EqualFold(name, "upgrade")
-	case 10:
-		return strings.EqualFold(name, "connection") || strings.EqualFold(name, "keep-alive")
-	case 14:
-		return strings.EqualFold(name, "content-length")
-	case 16:
-		return strings.EqualFold(name, "proxy-connection")
-	case 17:
-		return strings.EqualFold(name, "transfer-encoding")
-	}
-	return false
 }

@@ -44,7 +44,7 @@ func setURI(ctx context.Context, mod api.Module, stack []uint64) {
 	if uint32(stack[1]) > maxTargetBytes {
 		trap("a URI can't have more than %d bytes", maxTargetBytes)
 	}
-	target := string(view(mod, stack[0], stack[1]))
+	target := s.text(view(mod, stack[0], stack[1]))
 	if target == "" {
 		target = "/"
 	}
@@ -74,7 +74,7 @@ func getSourceAddr(ctx context.Context, mod api.Module, stack []uint64) {
 		return
 	}
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-	text := source.AppendTo(s.address[:0])
+	text := source.AppendTo(s.guest.address[:0])
 	if len(text) <= int(uint32(stack[1])) {
 		copy(view(mod, stack[0], uint64(len(text))), text)
 	}

@@ -79,12 +79,12 @@ type prefixed struct {
 // it. What is not the policy's fault is returned.
 func (s *session) holdResponse() error {
 	r := &s.x.Response
-	if endless(r) {
-		s.response.endless = true
-		return nil
-	}
 	if s.phase == responsePhase && s.features&bufferResponse == 0 {
 		s.response.ended = r.Body == nil
+		return nil
+	}
+	if endless(r) {
+		s.response.endless = true
 		return nil
 	}
 	s.response.held = true

@@ -84,9 +84,12 @@ func (s *script) config() []byte {
 	return append(records, data...)
 }
 
-func openEngine(t testing.TB) *wasm.Engine {
+func openEngine(t testing.TB) *wasm.Engine { return openEngineWith(t, wasm.Options{}) }
+
+func openEngineWith(t testing.TB, options wasm.Options) *wasm.Engine {
 	t.Helper()
-	engine, err := wasm.Open(wasm.Options{Capabilities: []wasm.HostModule{routeDouble()}})
+	options.Capabilities = []wasm.HostModule{routeDouble()}
+	engine, err := wasm.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,14 +24,12 @@ type session struct {
 	ctx      uint32 // what it wants to be told with the response
 
 	request, response body
-	status            int               // set by the guest in this phase; 0: not set
-	fields            exchange.Header   // of the response, set before there is one
-	edits             [2]trailerEdits   // of request and response, for when their body has ended
-	edited            [2]bool           // a trailer of request, response
-	grownFields       int               // set or added by the guest
-	grownBytes        int               // of their names and values
-	host              [1]exchange.Field // room for the authority as a field
-	address           [64]byte          // room for the source address as text
+	status            int             // set by the guest in this phase; 0: not set
+	fields            exchange.Header // of the response, set before there is one
+	edits             [2]trailerEdits // of request and response, for when their body has ended
+	edited            [2]bool         // a trailer of request, response
+	grownFields       int             // set or added by the guest
+	grownBytes        int             // of their names and values
 }
 
 func (s *session) begin(g *guest, x *exchange.Exchange) {

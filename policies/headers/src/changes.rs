@@ -59,28 +59,33 @@ impl Changes {
 
     /// Makes the changes to `headers`, with values from the exchange of `request`.
     pub fn apply(&self, headers: Headers, request: &Request) {
+        // What is constant stays so, and costs no memory.
         let values = Values { request, captures: &[] };
-        let set: Vec<_> =
-            self.set.iter().map(|(name, text)| (name, evaluate(text, values))).collect();
-        let add: Vec<_> =
-            self.add.iter().map(|(name, text)| (name, evaluate(text, values))).collect();
+        let rendered: Vec<_> = self.templates().map(|template| template.render(values)).collect();
+        let mut rendered = rendered.into_iter();
         for name in &self.remove {
             headers.remove(name);
         }
         if !self.remove_prefixes.is_empty() {
             self.remove_by_prefix(headers);
         }
-        for (name, value) in set {
-            match value {
+        for (name, template) in &self.set {
+            match value(template, &mut rendered) {
                 Some(value) => headers.set(name, value),
                 None => headers.remove(name),
             }
         }
-        for (name, value) in add {
-            if let Some(value) = value {
+        for (name, template) in &self.add {
+            if let Some(value) = value(template, &mut rendered) {
                 headers.add(name, value);
             }
         }
+    }
+
+    /// The templates that have variables, in the order in which their values are needed.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let fields = self.set.iter().chain(&self.add);
+        fields.map(|(_, template)| template).filter(|template| template.constant().is_none())
     }
 
     fn remove_by_prefix(&self, headers: Headers) {
@@ -92,13 +97,16 @@ impl Changes {
     }
 }
 
-/// The value for this exchange; `None` when the template's variables left nothing.
-fn evaluate<'a>(template: &'a Template, values: Values) -> Option<Cow<'a, [u8]>> {
-    if let Some(constant) = template.constant() {
-        return Some(Cow::Borrowed(constant));
+/// The template's value for this exchange, the next of `rendered` if it has variables; `None` when these
+/// left nothing.
+fn value<'a>(
+    template: &'a Template,
+    rendered: &mut impl Iterator<Item = Vec<u8>>,
+) -> Option<Cow<'a, [u8]>> {
+    match template.constant() {
+        Some(constant) => Some(Cow::Borrowed(constant)),
+        None => rendered.next().filter(|value| !value.is_empty()).map(Cow::Owned),
     }
-    let value = template.render(values);
-    if value.is_empty() { None } else { Some(Cow::Owned(value)) }
 }
 
 /// Reads an object of field names and values; with `several`, a value may be a list.
