@@ -126,6 +126,16 @@ func (t *Trip) Wrote() bool { return t.wrote }
 // Heard reports whether any byte of a response was received.
 func (t *Trip) Heard() bool { return t.heard }
 
+// Untouched reports whether the connection is as it was before: the trip ended
+// before it used it.
+func (t *Trip) Untouched() bool {
+	return t.over && !t.wrote && !t.broken && !t.heard && !t.Conn.Interrupted()
+}
+
+// Pumped reports whether the request's body was sent by a goroutine of its own,
+// which may outlive the trip.
+func (t *Trip) Pumped() bool { return t.pump != nil }
+
 // Over reports whether the trip has ended: the connection is its user's again.
 func (t *Trip) Over() bool { return t.over }
 

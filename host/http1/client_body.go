@@ -118,6 +118,7 @@ func (t *Trip) decode() (done bool, err error) {
 	if len(t.data) > 0 || t.starved || t.start == t.end {
 		return false, nil
 	}
+	t.decoder.Trailer = t.Response.Trailer // which may have moved since the head
 	consumed, data, done, err := t.decoder.Next(t.mem[t.start:t.end])
 	t.start += consumed
 	t.data = data

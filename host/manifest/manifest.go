@@ -171,6 +171,9 @@ type Upstream struct {
 	Timeout Duration `toml:"timeout" default:"30s" min:"1ms"`
 	// TryTimeout is until the response's head, one try; default 0, only Timeout.
 	TryTimeout Duration `toml:"try_timeout" default:"0s"`
+	// BodyTimeout is how long a response's body may bring nothing; default 60s, 0 is
+	// no bound. Event streams, gRPC and upgraded connections may be silent without it.
+	BodyTimeout Duration `toml:"body_timeout" default:"60s"`
 }
 
 // Endpoint is one address of an upstream. In TOML it is a URL string or a table.

@@ -126,7 +126,7 @@ func (c *Call) pick() *member {
 // attempt makes one try at one endpoint.
 func (c *Call) attempt(m *member, number int) *wire.Error {
 	t := c.try.Reset()
-	t.X, t.Until, t.Late = c.x, time.Duration(c.deadline), wire.ErrTimeout
+	t.X, t.Until, t.Late, t.Silence = c.x, time.Duration(c.deadline), wire.ErrTimeout, c.pool.conf.BodyTimeout.D()
 	if per := c.pool.conf.TryTimeout.D(); per > 0 && c.query.now+int64(per) < c.deadline {
 		t.Until, t.Late = time.Duration(c.query.now)+per, wire.ErrTryTimeout
 	}

@@ -96,7 +96,9 @@ func TestWires(t *testing.T) {
 	})
 }
 
-func TestNothingIsAddedToTheRequest(t *testing.T) {
+// Nothing is added to a request, nothing is put in another order or spelling, and
+// what frames it is ours alone.
+func TestRequestIsSentAsItIs(t *testing.T) {
 	lines := make(chan string, 1)
 	url := raw(t, func(c net.Conn, _ int) {
 		lines <- head(c)
@@ -104,15 +106,39 @@ func TestNothingIsAddedToTheRequest(t *testing.T) {
 	})
 	set := build(t, registry(t), settings(url))
 	x := ask("GET", "/", "")
-	x.Request.Header.Add("x-a", "1")
-	x.Request.Header.Add("X-A", "2")
-	x.Request.Header.Add("content-length", "77") // framing is not the header's affair
+	for _, f := range []exchange.Field{
+		{Name: "x-b", Value: "1"}, {Name: "X-A", Value: "2"}, {Name: "x-B", Value: "3"}, {Name: "sec-ch-ua", Value: `"a";v="1"`},
+		{Name: "content-length", Value: "77"}, {Name: "Transfer-Encoding", Value: "chunked"}, {Name: "TE", Value: "trailers"},
+		{Name: "Keep-Alive", Value: "timeout=5"},
+	} {
+		x.Request.Header.Add(f.Name, f.Value)
+	}
 	if f := set.Forward(x, "up"); f != nil {
 		t.Fatal(f)
 	}
 	read(t, x)
-	if got, want := <-lines, "GET / HTTP/1.1\r\nHost: site.example\r\nX-A: 1\r\nX-A: 2\r\n\r\n"; got != want {
+	want := "GET / HTTP/1.1\r\nHost: site.example\r\nx-b: 1\r\nX-A: 2\r\nx-B: 3\r\nsec-ch-ua: \"a\";v=\"1\"\r\n" +
+		"TE: trailers\r\nConnection: TE\r\n\r\n"
+	if got := <-lines; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A response's fields come in the endpoint's order and spelling.
+func TestResponseIsPassedOnAsItIs(t *testing.T) {
+	url := raw(t, once("HTTP/1.1 200 OK\r\nx-b: 1\r\nX-A: 2\r\nContent-Length: 2\r\nx-B: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"))
+	set := build(t, registry(t), settings(url))
+	x := ask("GET", "/", "")
+	if f := set.Forward(x, "up"); f != nil {
+		t.Fatal(f)
+	}
+	want := []exchange.Field{{Name: "x-b", Value: "1"}, {Name: "X-A", Value: "2"}, {Name: "Content-Length", Value: "2"},
+		{Name: "x-B", Value: "3"}, {Name: "Set-Cookie", Value: "a=1"}, {Name: "Set-Cookie", Value: "b=2"}}
+	if got := x.Response.Header.Fields(); !slices.Equal(got, want) || x.Response.Version != exchange.HTTP11 {
+		t.Errorf("got %v of %v, want %v", got, x.Response.Version, want)
+	}
+	if got := read(t, x); got != "ok" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -140,7 +166,8 @@ func TestRequestThatCannotBeWritten(t *testing.T) {
 		"line break in target":  func(r *exchange.Request) { r.Target = "/ HTTP/1.1\r\nX: y\r\n\r\n" },
 		"space in target":       func(r *exchange.Request) { r.Target = "/a b" },
 		"no path":               func(r *exchange.Request) { r.Target = "http://elsewhere/" },
-		"encoding would change": func(r *exchange.Request) { r.Target = "//a%2fb\"" },
+		"fragment in target":    func(r *exchange.Request) { r.Target = "/a#b" },
+		"line break in upgrade": func(r *exchange.Request) { r.Upgrade = "a\r\nb: c" },
 		"CONNECT":               func(r *exchange.Request) { r.Method = "CONNECT" },
 		"line break in method":  func(r *exchange.Request) { r.Method = "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" },
 		"line break in value":   func(r *exchange.Request) { r.Header.Add("a", "b\r\nc: d") },

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
@@ -18,6 +20,9 @@ var errNotServing = errors.New("not serving")
 
 // maxCheckBody bounds what is read of a probe's answer.
 const maxCheckBody = 64 << 10
+
+// checkAgent is the User-Agent of probes.
+const checkAgent = "ergo-health"
 
 // Check asks the endpoint for its health, on a connection of its own.
 func (c *Client) Check(ctx context.Context, h *manifest.Health, authority string) error {
@@ -32,9 +37,9 @@ func (c *Client) Check(ctx context.Context, h *manifest.Health, authority string
 	if err != nil {
 		return err
 	}
-	defer cn.Close()
+	defer cn.close()
 	if h.Kind == "grpc" {
-		if !cn.multi {
+		if cn.multi == nil {
 			return errNotHTTP2
 		}
 		return c.checkGRPC(ctx, cn, h.Service, authority)
@@ -42,30 +47,62 @@ func (c *Client) Check(ctx context.Context, h *manifest.Health, authority string
 	return c.checkHTTP(ctx, cn, h, authority)
 }
 
+func (c *Client) checkHTTP(ctx context.Context, cn *conn, h *manifest.Health, authority string) error {
+	ask := c.checkMulti
+	if cn.single != nil {
+		ask = c.checkSingle
+	}
+	status, err := ask(ctx, cn, h.Path, authority)
+	if err != nil {
+		return err
+	}
+	healthy := status >= 200 && status <= 399
+	if len(h.Status) > 0 {
+		healthy = slices.Contains(h.Status, status)
+	}
+	if !healthy {
+		return fmt.Errorf("%w: status %d", errNotServing, status)
+	}
+	return nil
+}
+
+// checkSingle returns the status of a GET over HTTP/1.1. The connection can't be
+// used again.
+func (c *Client) checkSingle(ctx context.Context, cn *conn, path, authority string) (status int, err error) {
+	var asked, answered exchange.Header
+	asked.Add("User-Agent", checkAgent)
+	trip := http1.Trip{
+		Client:   &c.single,
+		Conn:     cn.single,
+		Life:     exchange.NewLife(ctx),
+		Request:  http1.RequestHead{Method: "GET", Authority: authority, Target: path, Header: &asked},
+		Response: http1.ResponseHead{Header: &answered},
+	}
+	defer trip.Release()
+	if err := trip.Do(); err != nil {
+		return 0, errors.Join(err, ctx.Err())
+	}
+	return trip.Response.Status, nil
+}
+
+// checkMulti is checkSingle over HTTP/2.
+func (c *Client) checkMulti(ctx context.Context, cn *conn, path, authority string) (status int, err error) {
+	resp, err := cn.multi.RoundTrip(c.checkRequest(ctx, http.MethodGet, path, authority))
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// checkRequest makes a request over HTTP/2.
 func (c *Client) checkRequest(ctx context.Context, method, path, authority string) *http.Request {
 	req := &http.Request{
 		Method: method,
 		URL:    &url.URL{Scheme: c.scheme, Host: c.host, Opaque: path},
 		Host:   authority,
-		Header: http.Header{"User-Agent": {"ergo-health"}},
+		Header: http.Header{"User-Agent": {checkAgent}},
 	}
 	return req.WithContext(ctx)
-}
-
-func (c *Client) checkHTTP(ctx context.Context, cn *conn, h *manifest.Health, authority string) error {
-	resp, err := cn.RoundTrip(c.checkRequest(ctx, http.MethodGet, h.Path, authority))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	healthy := resp.StatusCode >= 200 && resp.StatusCode <= 399
-	if len(h.Status) > 0 {
-		healthy = slices.Contains(h.Status, resp.StatusCode)
-	}
-	if !healthy {
-		return fmt.Errorf("%w: status %d", errNotServing, resp.StatusCode)
-	}
-	return nil
 }
 
 // checkGRPC asks as the gRPC Health Checking Protocol, version 1, says. Its two
@@ -82,7 +119,7 @@ func (c *Client) checkGRPC(ctx context.Context, cn *conn, service, authority str
 	req.Header.Set("Te", "trailers")
 	req.Body = io.NopCloser(bytes.NewReader(append(frame, message...)))
 	req.ContentLength = -1
-	resp, err := cn.RoundTrip(req)
+	resp, err := cn.multi.RoundTrip(req)
 	if err != nil {
 		return err
 	}

@@ -5,34 +5,49 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/socket"
 )
-
-// clock counts nanoseconds and never jumps.
-func clock() int64 { return int64(time.Since(started)) }
-
-var started = time.Now()
 
 // conn is a connection to an endpoint. An HTTP/1.1 one carries one request at
 // a time and belongs to whoever acquired it; an HTTP/2 one is shared.
 type conn struct {
-	*http.ClientConn
-	pool  *pool
-	sock  *socket
-	multi bool // HTTP/2
-	born  int64
+	single *socket.Conn // HTTP/1.1
+	multi  *http.ClientConn
+	below  *watched // of HTTP/2
+
+	pool *pool
+	born time.Duration // on exchange.Clock
 
 	// Guarded by pool.mu.
-	idleSince int64 // of HTTP/1.1
-	returning bool  // of HTTP/1.1: on its way back to the pool
+	idleSince time.Duration // of HTTP/1.1
 	gone      bool
 
 	// used says that it has carried a request before.
 	used atomic.Bool
+	// suspect says of an HTTP/1.1 connection that more may have come than was read.
+	suspect bool
 	// Of HTTP/2: requests that use it or are about to, and whether new ones may.
 	users    atomic.Int64
 	retired  atomic.Bool
 	lastUsed atomic.Int64
+}
+
+// peekAfter is how long an HTTP/1.1 connection may be idle and still be used
+// without a look: looking costs a system call.
+const peekAfter = time.Second
+
+// quiet reports whether an idle HTTP/1.1 connection looks as it should: still
+// there, and nothing has come that nobody asked for. Unless it is to be careful, it
+// only looks if there is reason to.
+func (c *conn) quiet(careful bool, now time.Duration) bool {
+	if !careful && !c.suspect && now-c.idleSince < peekAfter {
+		return true
+	}
+	return c.single.Quiet()
 }
 
 // reserve takes a stream of an HTTP/2 connection; finish gives it back. A few
@@ -41,7 +56,7 @@ type conn struct {
 // without end if the endpoint's first SETTINGS allow fewer streams.
 func (c *conn) reserve() bool {
 	c.users.Add(1)
-	if !c.retired.Load() && c.Available() > 0 {
+	if !c.retired.Load() && c.multi.Available() > 0 {
 		return true
 	}
 	c.leave()
@@ -50,7 +65,7 @@ func (c *conn) reserve() bool {
 
 func (c *conn) leave() {
 	if c.users.Add(-1) == 0 && c.retired.Load() {
-		c.Close()
+		c.multi.Close()
 	}
 }
 
@@ -58,106 +73,74 @@ func (c *conn) leave() {
 func (c *conn) retire() {
 	c.retired.Store(true)
 	if c.users.Load() == 0 {
-		c.Close()
+		c.multi.Close()
 	}
 }
 
-// finish gives the connection back after a response. whole says that it was
-// read to its end, so that an HTTP/1.1 connection may carry another.
-func (c *conn) finish(whole bool) {
-	c.used.Store(true)
-	if c.multi {
-		c.lastUsed.Store(clock())
+// finish gives the connection back after a response. reusable says that an
+// HTTP/1.1 connection may carry another.
+func (c *conn) finish(reusable bool) {
+	if !c.used.Load() {
+		c.used.Store(true)
+	}
+	switch {
+	case c.multi != nil:
+		c.lastUsed.Store(int64(exchange.Clock()))
 		c.leave()
 		c.pool.streamFreed()
-		return
+	case !reusable || !c.pool.put(c):
+		c.close()
 	}
-	// Available is 0 if either side asked to close, or the request was not sent
-	// to its end.
-	if !whole || c.Available() == 0 {
-		c.Close()
-		return
-	}
-	c.pool.expect(c)
-	c.sock.whenDrained(c)
 }
 
-// socket is a network connection that counts what passes and tells its pool
-// when it is closed, whoever closes it.
-type socket struct {
+// close ends the connection. An HTTP/2 one tells its pool when that has happened.
+func (c *conn) close() {
+	if c.multi != nil {
+		c.multi.Close()
+		return
+	}
+	c.single.Close()
+	if c.pool != nil {
+		c.pool.drop(c)
+	}
+}
+
+// watched is a network connection that tells when it is closed, whoever closes
+// it.
+type watched struct {
 	net.Conn
 	closing sync.Once
 	closed  chan struct{}
 	conn    atomic.Pointer[conn] // set once the pool has it
-	in, out atomic.Int64         // bytes
-
-	mu      sync.Mutex
-	reading bool  // a Read waits for bytes
-	drained *conn // to be told of the next Read
 }
 
-func newSocket(c net.Conn) *socket { return &socket{Conn: c, closed: make(chan struct{})} }
+func watch(c net.Conn) *watched { return &watched{Conn: c, closed: make(chan struct{})} }
 
-// whenDrained gives c back to its pool as soon as all that came so far was
-// consumed, which shows in that more is read for. Until then it is not known
-// whether the response was followed by surplus bytes, and the next request on
-// the connection would take those for its answer.
-func (s *socket) whenDrained(c *conn) {
-	s.mu.Lock()
-	now := s.reading
-	if !now {
-		s.drained = c
+// NetConn returns the connection below.
+func (w *watched) NetConn() net.Conn { return w.Conn }
+
+// SyscallConn follows syscall.Conn.
+func (w *watched) SyscallConn() (syscall.RawConn, error) {
+	if below, ok := w.Conn.(syscall.Conn); ok {
+		return below.SyscallConn()
 	}
-	s.mu.Unlock()
-	if now {
-		s.giveBack(c)
-	}
-}
-
-func (s *socket) giveBack(c *conn) {
-	if !c.pool.put(c) {
-		s.Close()
-	}
-}
-
-func (s *socket) setReading(reading bool) (drained *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reading = reading
-	drained, s.drained = s.drained, nil
-	return drained
-}
-
-func (s *socket) Read(p []byte) (int, error) {
-	if c := s.setReading(true); c != nil {
-		s.giveBack(c)
-	}
-	n, err := s.Conn.Read(p)
-	s.in.Add(int64(n))
-	s.setReading(false)
-	return n, err
-}
-
-func (s *socket) Write(p []byte) (int, error) {
-	n, err := s.Conn.Write(p)
-	s.out.Add(int64(n))
-	return n, err
+	return nil, syscall.EINVAL
 }
 
 // CloseWrite ends what is sent, and leaves what is received open.
-func (s *socket) CloseWrite() error {
-	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+func (w *watched) CloseWrite() error {
+	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return net.ErrClosed
 }
 
 // Close follows net.Conn.
-func (s *socket) Close() error {
-	err := s.Conn.Close()
-	s.closing.Do(func() {
-		close(s.closed)
-		if c := s.conn.Load(); c != nil {
+func (w *watched) Close() error {
+	err := w.Conn.Close()
+	w.closing.Do(func() {
+		close(w.closed)
+		if c := w.conn.Load(); c != nil {
 			c.pool.drop(c)
 		}
 	})

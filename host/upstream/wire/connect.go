@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"slices"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
 // connector makes connections that speak HTTP/1.1, HTTP/2, or what the
@@ -14,26 +16,29 @@ type connector struct {
 	Settings
 	dialer    net.Dialer
 	source    *tlsSource
+	h1, h2    bool
 	protocols []string // ALPN
-	transport http.Transport
+	transport http.Transport // HTTP/2 alone: golang.org/x/net/http2 as it comes with Go
 }
 
 func newConnector(s Settings, source *tlsSource, h1, h2 bool) *connector {
-	c := &connector{Settings: s, source: source}
+	c := &connector{Settings: s, source: source, h1: h1, h2: h2}
 	c.dialer.KeepAlive = keepAlivePeriod
-	protocols := new(http.Protocols)
 	if h2 {
-		protocols.SetHTTP2(true)
-		protocols.SetUnencryptedHTTP2(!h1)
 		c.protocols = append(c.protocols, "h2")
 	}
 	if h1 {
-		protocols.SetHTTP1(true)
 		c.protocols = append(c.protocols, "http/1.1")
 	}
+	if !h2 {
+		return c
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	c.transport = http.Transport{
-		DialContext:            c.dial,
-		DialTLSContext:         c.dialTLS,
+		DialContext:            madeBefore,
+		DialTLSContext:         madeBefore,
 		DisableCompression:     true,
 		ExpectContinueTimeout:  continueWait,
 		MaxResponseHeaderBytes: maxHeaderBytes,
@@ -43,50 +48,51 @@ func newConnector(s Settings, source *tlsSource, h1, h2 bool) *connector {
 	return c
 }
 
-// made is how dial tells connect about the socket that net/http asked for.
-type made struct {
-	sock  *socket
-	multi bool
+// connect makes a connection.
+func (c *connector) connect(ctx context.Context) (*conn, error) {
+	raw, err := c.dialer.DialContext(ctx, "tcp", c.Host)
+	if err != nil {
+		return nil, err
+	}
+	if c.Scheme != "https" {
+		if c.h1 {
+			return newSingle(raw), nil
+		}
+		below := watch(raw)
+		return c.newMulti(ctx, below, below)
+	}
+	below := watch(raw)
+	secure := tls.Client(below, c.source.config(c.protocols))
+	if err := secure.HandshakeContext(ctx); err != nil {
+		below.Close()
+		return nil, err
+	}
+	multi := secure.ConnectionState().NegotiatedProtocol == "h2"
+	switch {
+	case !multi && !c.h1:
+		below.Close()
+		return nil, errNotHTTP2
+	case !multi:
+		return newSingle(secure), nil
+	}
+	return c.newMulti(ctx, below, secure)
 }
 
+func newSingle(c net.Conn) *conn { return &conn{single: socket.New(c), born: exchange.Clock()} }
+
+// madeKey finds the connection that madeBefore returns.
 type madeKey struct{}
 
-func (c *connector) connect(ctx context.Context) (*conn, error) {
-	m := &made{}
-	client, err := c.transport.NewClientConn(context.WithValue(ctx, madeKey{}, m), c.Scheme, c.Host)
-	if err != nil {
-		if m.sock != nil {
-			m.sock.Close()
-		}
-		return nil, err
-	}
-	return &conn{ClientConn: client, sock: m.sock, multi: m.multi, born: clock()}, nil
+// madeBefore gives net/http the connection that it is to speak HTTP/2 on.
+func madeBefore(ctx context.Context, _, _ string) (net.Conn, error) {
+	return ctx.Value(madeKey{}).(net.Conn), nil
 }
 
-func (c *connector) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	raw, err := c.dialer.DialContext(ctx, network, address)
+func (c *connector) newMulti(ctx context.Context, below *watched, top net.Conn) (*conn, error) {
+	client, err := c.transport.NewClientConn(context.WithValue(ctx, madeKey{}, top), c.Scheme, c.Host)
 	if err != nil {
+		below.Close()
 		return nil, err
 	}
-	m := ctx.Value(madeKey{}).(*made)
-	m.sock = newSocket(raw)
-	m.multi = !slices.Contains(c.protocols, "http/1.1")
-	return m.sock, nil
-}
-
-func (c *connector) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	raw, err := c.dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	secure := tls.Client(raw, c.source.config(c.protocols))
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	m := ctx.Value(madeKey{}).(*made)
-	m.multi = secure.ConnectionState().NegotiatedProtocol == "h2"
-	if !m.multi && !slices.Contains(c.protocols, "http/1.1") {
-		return nil, errNotHTTP2
-	}
-	return secure, nil
+	return &conn{multi: client, below: below, born: exchange.Clock()}, nil
 }

@@ -1,6 +1,6 @@
 // Package wire carries single tries of exchanges to single endpoints: it makes
 // and keeps connections, speaks HTTP over them, and says what went wrong.
 //
-// It stands on net/http's client connections for now. Nothing of net/http shows
-// in its API, so that a client of our own can take their place.
+// HTTP/1.1 is the host's own, http1. HTTP/2 is golang.org/x/net/http2 by way of
+// net/http's client connections, of which nothing shows in the package's API.
 package wire

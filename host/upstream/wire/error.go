@@ -98,19 +98,18 @@ var (
 
 // Reasons that the host itself has for ending a try.
 var (
-	errTooManyPending  = errors.New("too many requests wait for a connection")
-	errClientGone      = errors.New("client went away")
-	errSlowClient      = errors.New("no response in time: the request's body was still to come")
-	errFieldsTooLarge  = errors.New("endpoint takes no fields as large as the request's")
-	errClosed          = errors.New("connection pool is closed")
-	errBroken          = errors.New("connection broke before a whole response head")
-	errTooManyInforms  = errors.New("too many informational responses")
-	errNotHTTP2        = errors.New("endpoint does not speak HTTP/2")
-	errNotUpgradable   = errors.New("protocol h2 cannot carry an upgrade")
-	errUpgradeMismatch = errors.New("endpoint switched to another protocol than asked")
-	errBadStatus       = errors.New("response status outside 200 to 599")
-	errBadField        = errors.New("response field with a byte that is not allowed")
-	errBadRequest      = errors.New("request cannot be written as HTTP")
+	errTooManyPending = errors.New("too many requests wait for a connection")
+	errClientGone     = errors.New("client went away")
+	errSlowClient     = errors.New("no response in time: the request's body was still to come")
+	errFieldsTooLarge = errors.New("endpoint takes no fields as large as the request's")
+	errClosed         = errors.New("connection pool is closed")
+	errBroken         = errors.New("connection broke before a whole response head")
+	errTooManyInforms = errors.New("too many informational responses")
+	errNotHTTP2       = errors.New("endpoint does not speak HTTP/2")
+	errNotUpgradable  = errors.New("protocol h2 cannot carry an upgrade")
+	errBadStatus      = errors.New("response status outside 200 to 599")
+	errBadField       = errors.New("response field with a byte that is not allowed")
+	errBadRequest     = errors.New("request cannot be written as HTTP")
 )
 
 // Ended classifies why an exchange ended: the client's leave, a deadline, or
@@ -164,6 +163,9 @@ func isReset(err error) bool {
 	}
 	if socket := (*net.OpError)(nil); errors.As(err, &socket) {
 		return true // whatever this system calls it
+	}
+	if call := (*os.SyscallError)(nil); errors.As(err, &call) {
+		return true
 	}
 	var stream http2.StreamError
 	if errors.As(err, &stream) {

@@ -32,7 +32,6 @@ type pool struct {
 	idle    []*conn // HTTP/1.1, the last one used last
 	open    int     // connections, those being made included
 	dialing int
-	coming  int // HTTP/1.1 connections on their way back
 	// single says that the endpoint speaks HTTP/1.1: every waiter then needs a
 	// connection of its own. Until that is known, the first one is waited for.
 	single  bool
@@ -66,9 +65,9 @@ func (r *Room) enter() bool {
 	return false
 }
 
-func (r *Room) leave(since int64) {
+func (r *Room) leave(since time.Duration) {
 	r.Count.Add(-1)
-	r.Waited(time.Duration(clock() - since))
+	r.Waited(exchange.Clock() - since)
 }
 
 func newPool(limits manifest.Connections, single bool, connect func(context.Context) (*conn, error)) *pool {
@@ -78,17 +77,31 @@ func newPool(limits manifest.Connections, single bool, connect func(context.Cont
 	return p
 }
 
+// patience ends a wait. Only who waits asks for its context.
+type patience interface{ Context() context.Context }
+
 // acquire returns a connection that may carry a request now. It waits for one
-// until ctx ends. The caller calls finish on it, once.
-func (p *pool) acquire(ctx context.Context, r *Room) (*conn, error) {
+// until t's context ends. An idle one is looked at first if the request is to be
+// careful, because it may not be sent twice. The caller calls finish on it, once.
+func (p *pool) acquire(t patience, r *Room, careful bool) (*conn, error) {
 	if c := p.reserveShared(); c != nil {
 		return c, nil
 	}
-	w, c, err := p.take(r)
-	if w == nil {
-		return c, err
+	for now := exchange.Clock(); ; {
+		w, c, err := p.take(r)
+		switch {
+		case w != nil:
+			return p.await(t.Context(), w, r)
+		case c == nil || c.quiet(careful, now):
+			return c, err
+		}
+		c.close()
 	}
-	defer r.leave(clock())
+}
+
+// await waits until w is told something.
+func (p *pool) await(ctx context.Context, w *waiter, r *Room) (*conn, error) {
+	defer r.leave(exchange.Clock())
 	for {
 		select {
 		case g := <-w.ready:
@@ -173,7 +186,7 @@ func (p *pool) abandon(w *waiter) {
 	switch g := <-w.ready; {
 	case g.conn != nil:
 		if !p.put(g.conn) {
-			g.conn.Close()
+			g.conn.close()
 		}
 	case g.err == nil:
 		p.streamFreed()
@@ -182,7 +195,7 @@ func (p *pool) abandon(w *waiter) {
 
 // dialAsNeeded connects for the waiters that nobody connects for yet.
 func (p *pool) dialAsNeeded() {
-	for p.dialing+p.coming < len(p.waiters) && p.open < p.limits.Max && !p.closed && (p.single || p.dialing == 0) {
+	for p.dialing < len(p.waiters) && p.open < p.limits.Max && !p.closed && (p.single || p.dialing == 0) {
 		p.open++
 		p.dialing++
 		p.dials.Add(1)
@@ -202,21 +215,14 @@ func (p *pool) dial() {
 		return
 	}
 	c.pool = p
-	c.sock.conn.Store(c)
 	p.mu.Lock()
 	p.dialing--
-	p.single = !c.multi
+	p.single = c.multi == nil
 	p.mu.Unlock()
-	switch {
-	case c.multi:
+	if c.multi != nil {
 		p.share(c)
-	case !p.put(c):
-		c.Close()
-	}
-	select {
-	case <-c.sock.closed: // before it knew c
-		p.drop(c)
-	default:
+	} else if !p.put(c) {
+		c.close()
 	}
 }
 
@@ -238,31 +244,12 @@ func (p *pool) dialFailed(err error) {
 	p.dialAsNeeded()
 }
 
-// expect says that c will be back with put, or dropped.
-func (p *pool) expect(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !c.gone {
-		c.returning = true
-		p.coming++
-	}
-}
-
-func (p *pool) arrivedLocked(c *conn) {
-	if c.returning {
-		c.returning = false
-		p.coming--
-	}
-}
-
 // put hands an HTTP/1.1 connection to who waits longest, or keeps it idle. It
 // reports false if the connection is to be closed.
 func (p *pool) put(c *conn) bool {
-	now := clock()
+	now := exchange.Clock()
 	p.mu.Lock()
-	used := c.returning
-	p.arrivedLocked(c)
-	if p.closed || c.gone || used && p.tooOld(c, now) {
+	if p.closed || c.gone || c.used.Load() && p.tooOld(c, now) {
 		p.mu.Unlock()
 		return false
 	}
@@ -282,14 +269,15 @@ func (p *pool) put(c *conn) bool {
 	}
 	p.mu.Unlock()
 	if surplus != nil {
-		surplus.Close()
+		surplus.close()
 	}
 	return true
 }
 
 // share lets everyone use an HTTP/2 connection.
 func (p *pool) share(c *conn) {
-	c.lastUsed.Store(clock())
+	c.lastUsed.Store(int64(exchange.Clock()))
+	c.below.conn.Store(c)
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -297,10 +285,15 @@ func (p *pool) share(c *conn) {
 	}
 	p.mu.Unlock()
 	if closed {
-		c.Close()
+		c.multi.Close()
 		return
 	}
-	c.SetStateHook(func(*http.ClientConn) { p.streamFreed() })
+	select {
+	case <-c.below.closed: // before it knew c
+		p.drop(c)
+	default:
+	}
+	c.multi.SetStateHook(func(*http.ClientConn) { p.streamFreed() })
 	p.streamFreed()
 }
 
@@ -326,7 +319,6 @@ func (p *pool) drop(c *conn) {
 	}
 	c.gone = true
 	p.open--
-	p.arrivedLocked(c)
 	if i := slices.Index(p.idle, c); i >= 0 {
 		p.idle = slices.Delete(p.idle, i, i+1)
 	}
@@ -341,16 +333,18 @@ func (p *pool) unshareLocked(c *conn) {
 	}
 }
 
-func (p *pool) tooOld(c *conn, now int64) bool {
-	return p.limits.MaxAge > 0 && now-c.born > int64(p.limits.MaxAge)
+func (p *pool) tooOld(c *conn, now time.Duration) bool {
+	return p.limits.MaxAge > 0 && now-c.born > p.limits.MaxAge.D()
 }
 
-// sweep closes what was idle for too long or is too old.
-func (p *pool) sweep(now int64) {
-	expired := func(c *conn, since int64) bool {
-		return now-since > int64(p.limits.IdleTimeout) || p.tooOld(c, now)
+// sweep closes what was idle for too long, is too old, or was left by its
+// endpoint.
+func (p *pool) sweep(now time.Duration) {
+	expired := func(c *conn, since time.Duration) bool {
+		return now-since > p.limits.IdleTimeout.D() || p.tooOld(c, now)
 	}
 	var surplus, retiring []*conn
+	p.closeUnquiet(now)
 	p.mu.Lock()
 	p.idle = slices.DeleteFunc(p.idle, func(c *conn) bool {
 		if expired(c, c.idleSince) {
@@ -360,19 +354,54 @@ func (p *pool) sweep(now int64) {
 		return false
 	})
 	for _, c := range *p.shared.Load() {
-		if p.tooOld(c, now) || c.users.Load() == 0 && expired(c, c.lastUsed.Load()) {
+		if p.tooOld(c, now) || c.users.Load() == 0 && expired(c, time.Duration(c.lastUsed.Load())) {
 			retiring = append(retiring, c)
 			p.unshareLocked(c)
 		}
 	}
 	p.mu.Unlock()
 	for _, c := range surplus {
-		c.Close()
+		c.close()
 	}
 	for _, c := range retiring {
 		c.retire()
 	}
 	p.streamFreed()
+}
+
+// closeUnquiet closes what was idle for a while and left by its endpoint. It looks
+// without holding up requests, so that it asks again who is idle.
+func (p *pool) closeUnquiet(now time.Duration) {
+	type idler struct {
+		*conn
+		since time.Duration
+	}
+	var unquiet []idler
+	p.mu.Lock()
+	for _, c := range p.idle { // in the order in which they became so
+		if now-c.idleSince < peekAfter {
+			break
+		}
+		unquiet = append(unquiet, idler{c, c.idleSince})
+	}
+	p.mu.Unlock()
+	unquiet = slices.DeleteFunc(unquiet, func(c idler) bool { return c.single.Quiet() })
+	if len(unquiet) == 0 {
+		return
+	}
+	p.mu.Lock()
+	unquiet = slices.DeleteFunc(unquiet, func(c idler) bool {
+		i := slices.Index(p.idle, c.conn)
+		if i < 0 || c.idleSince != c.since {
+			return true
+		}
+		p.idle = slices.Delete(p.idle, i, i+1)
+		return false
+	})
+	p.mu.Unlock()
+	for _, c := range unquiet {
+		c.close()
+	}
 }
 
 // close refuses new requests, closes what is idle, and lets requests that are on
@@ -390,7 +419,7 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	p.cancel()
 	for _, c := range idle {
-		c.Close()
+		c.close()
 	}
 	for _, c := range shared {
 		c.retire()

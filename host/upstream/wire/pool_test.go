@@ -42,6 +42,11 @@ func newTestPool(t *testing.T, protocol string, limits manifest.Connections) (*p
 	return c.conns, &Room{Count: new(atomic.Int64), Max: 100, Waited: func(time.Duration) {}}
 }
 
+// patient waits until a context ends.
+type patient struct{ ctx context.Context }
+
+func (p patient) Context() context.Context { return p.ctx }
+
 func until(t *testing.T, what string, met func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !met(); time.Sleep(time.Millisecond) {
@@ -62,7 +67,7 @@ func TestAbandonPassesOnWhatWasGranted(t *testing.T) {
 		until(t, "grant", func() bool { return len(first.ready) == 1 })
 		second := make(chan *conn)
 		go func() {
-			c, err := p.acquire(context.Background(), r)
+			c, err := p.acquire(patient{context.Background()}, r, false)
 			if err != nil {
 				t.Error(err)
 			}
@@ -85,30 +90,30 @@ func TestAbandonPassesOnWhatWasGranted(t *testing.T) {
 
 func TestAbandonInTheQueue(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(context.Background(), r)
+	c, err := p.acquire(patient{context.Background()}, r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	time.AfterFunc(10*time.Millisecond, func() { cancel(ErrTimeout) })
-	if _, err := p.acquire(ctx, r); !errors.Is(err, ErrTimeout) {
+	if _, err := p.acquire(patient{ctx}, r, false); !errors.Is(err, ErrTimeout) {
 		t.Errorf("got %v, want the reason", err)
 	}
 	if r.Count.Load() != 0 || len(p.waiters) != 0 {
 		t.Errorf("got %d in the room and %d waiting, want none", r.Count.Load(), len(p.waiters))
 	}
-	c.Close()
+	c.close()
 }
 
 func TestCloseEndsWaits(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(context.Background(), r)
+	c, err := p.acquire(patient{context.Background()}, r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error)
 	go func() {
-		_, err := p.acquire(context.Background(), r)
+		_, err := p.acquire(patient{context.Background()}, r, false)
 		ended <- err
 	}()
 	until(t, "waiter", func() bool { return r.Count.Load() == 1 })
@@ -116,7 +121,7 @@ func TestCloseEndsWaits(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errClosed) {
 		t.Errorf("got %v, want errClosed", err)
 	}
-	if _, err := p.acquire(context.Background(), r); !errors.Is(err, errClosed) {
+	if _, err := p.acquire(patient{context.Background()}, r, false); !errors.Is(err, errClosed) {
 		t.Errorf("afterwards: got %v, want errClosed", err)
 	}
 	c.finish(true)
@@ -130,17 +135,17 @@ func TestCloseEndsWaits(t *testing.T) {
 // A connection that closes while requests wait makes room for another.
 func TestClosedConnectionIsReplacedForThoseWhoWait(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(context.Background(), r)
+	c, err := p.acquire(patient{context.Background()}, r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan *conn)
 	go func() {
-		c, _ := p.acquire(context.Background(), r)
+		c, _ := p.acquire(patient{context.Background()}, r, false)
 		got <- c
 	}()
 	until(t, "waiter", func() bool { return r.Count.Load() == 1 })
-	c.Close()
+	c.close()
 	if next := <-got; next == nil || next == c {
 		t.Errorf("got %p, want another connection than %p", next, c)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1"
 )
 
 // Replay is a request body that can be sent again as long as all that was read
@@ -45,6 +46,14 @@ func NewReplay(body io.Reader, max int64) *Replay {
 // inMemory reports whether reading can never block.
 func (r *Replay) inMemory() bool { return r.src == nil }
 
+// whole returns the body if all of it is in memory, else nil.
+func (r *Replay) whole() []byte {
+	if r.src != nil {
+		return nil
+	}
+	return r.kept
+}
+
 // Replayable reports whether the next try would get the body from its first
 // byte. A detached try may still wait for the client: what that read yields is
 // kept if there is room, and the next try fails cleanly if there is none.
@@ -80,6 +89,20 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		b.atEnd = nil
 	}
 	return n, err
+}
+
+// Ready follows http1.Ready.
+func (b *bodyReader) Ready() bool {
+	r := b.from
+	if !r.mu.TryLock() {
+		return false
+	}
+	defer r.mu.Unlock()
+	if b.at < int64(len(r.kept)) || r.err != nil {
+		return true
+	}
+	ready, ok := r.src.(http1.Ready)
+	return ok && ready.Ready()
 }
 
 // Close lets go of the body; it belongs to the server, which closes it.

@@ -20,8 +20,12 @@ type Try struct {
 	// Until is when the response's head must be there, on exchange.Clock, and Late
 	// what the try fails with otherwise: ErrTimeout or ErrTryTimeout. The life of X
 	// rules the try too, and after the head its response's body.
-	Until     time.Duration
-	Late      error
+	Until time.Duration
+	Late  error
+	// Silence is how long nothing may come of the response's body while somebody
+	// reads it; 0: any length. Bodies that are meant to be silent, event streams and
+	// gRPC's, have no bound.
+	Silence   time.Duration
 	Authority string   // that the endpoint is told
 	Replay    *Replay  // nil without a request body
 	Announced []string // trailers of the request that are known beforehand
@@ -53,7 +57,7 @@ func (t *Try) Reset() *Try {
 	header, trailer := t.Response.Header, t.Response.Trailer
 	header.Reset()
 	trailer.Reset()
-	t.X, t.Until, t.Late, t.Authority, t.Replay, t.Announced, t.Room = nil, 0, nil, "", nil, nil, nil
+	t.X, t.Until, t.Late, t.Silence, t.Authority, t.Replay, t.Announced, t.Room = nil, 0, nil, 0, "", nil, nil, nil
 	t.Response = exchange.Response{Header: header, Trailer: trailer}
 	t.body, t.headDone, t.informs, t.informed = nil, false, 0, false
 	t.wroteHead.Store(false)

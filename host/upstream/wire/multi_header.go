@@ -92,7 +92,7 @@ func announce(dst *exchange.Header, fields http.Header) {
 // fields.
 func validRequest(r *exchange.Request, authority string) bool {
 	return exchange.ValidName(r.Method) && r.Method != "CONNECT" && validTarget(r.Target) &&
-		httpguts.ValidHostHeader(authority) && (r.Upgrade == "" || httpguts.ValidHeaderFieldValue(r.Upgrade))
+		httpguts.ValidHostHeader(authority)
 }
 
 // validTarget reports whether a request-target can stand in a request line.

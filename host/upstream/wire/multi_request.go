@@ -22,16 +22,11 @@ func (c *Client) request(t *Try) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Upgrade != "" {
-		header["Connection"] = []string{"Upgrade"}
-		header["Upgrade"] = []string{r.Upgrade}
-	}
 	return &http.Request{
 		Method:     r.Method,
 		URL:        target,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
+		Proto:      "HTTP/2.0",
+		ProtoMajor: 2,
 		Header:     header,
 		Host:       t.Authority,
 	}, nil
@@ -59,7 +54,7 @@ func (c *Client) target(target string) (*url.URL, error) {
 }
 
 // newBody gives req this try's reader of the client's body; nil if there is
-// none. Trailers are complete only at its end; HTTP/1.1 can send them only if
+// none. Trailers are complete only at its end, and sent as over HTTP/1.1: only if
 // the length is not told.
 func (t *Try) newBody(req *http.Request) *bodyReader {
 	if t.Replay == nil {
