@@ -25,6 +25,8 @@ type requestBody struct {
 
 	reading sync.Mutex // held during a read; guards the rest
 	err     error      // how reading ended; io.EOF: all was read
+	first   byte       // read by look
+	ahead   bool       // first was not returned yet
 }
 
 var errBodyClosed = errors.New("read of a request body that is closed")
@@ -39,12 +41,34 @@ func (b *requestBody) init(c *call, src io.ReadCloser) {
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
+	if b.ahead && len(p) > 0 && !b.closed.Load() {
+		p[0], b.ahead = b.first, false
+		return 1, nil
+	}
 	if b.err != nil {
 		return 0, b.err
 	}
 	if b.closed.Load() {
 		return 0, errBodyClosed
 	}
+	return b.read(p)
+}
+
+// look waits for the first byte and reports whether there may be one.
+func (b *requestBody) look() bool {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	var one [1]byte
+	for b.err == nil && !b.ahead {
+		n, _ := b.read(one[:])
+		b.first, b.ahead = one[0], n > 0
+	}
+	return b.ahead || b.err != io.EOF
+}
+
+// read is called with reading held.
+func (b *requestBody) read(p []byte) (int, error) {
+	b.call.proceed()
 	if !b.responding.Load() {
 		b.stall.begin()
 	}

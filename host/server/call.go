@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -19,9 +20,12 @@ type call struct {
 	body    requestBody
 	writing stall
 
-	sent     bool // Send was called
-	informed bool // net/http's header has the fields of an informational response
-	broken   bool // the response can't be completed: the client must see that
+	sent   bool // Send was called
+	broken bool // the response can't be completed: the client must see that
+
+	heading sync.Mutex // held while a head is written; guards the rest
+	expects bool       // a 100 (Continue) is due before the body, and ours to send
+	headed  bool       // the head of the response was written
 }
 
 // ServeHTTP follows http.Handler.
@@ -35,7 +39,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.writing.limit = f.settings.Limits.BodyTimeout.D()
 	c.writing.expire = c.interruptWrite
 
-	f.carry(&c.x, c, c.receive())
+	refusal := c.receive()
+	if refusal == 0 {
+		c.lookForBody()
+	}
+	f.carry(&c.x, c, refusal)
 	c.finish()
 }
 

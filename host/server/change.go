@@ -18,8 +18,9 @@ type Change struct {
 // step is what happens to one listener.
 type step struct {
 	listener *listener
-	front    *front // to put in; nil: all stays as it is
-	bound    bool   // the listener is new
+	front    *front      // to put in; nil: all stays as it is
+	bound    bool        // the listener is new
+	quic     *quicSocket // bound for it; nil: it has one, or needs none
 }
 
 // Prepare makes ready what listeners asks for: it binds new addresses and loads
@@ -65,14 +66,54 @@ func (s *Server) prepare(index int, settings *manifest.Listener, kept *listener)
 		problem.Listener = index
 		return step{}, problem
 	}
-	if kept != nil {
-		return step{listener: kept, front: f}, nil
+	st := step{listener: kept, front: f}
+	if kept == nil {
+		problem = st.bind(s, settings)
+	} else if settings.HTTP3 && kept.quic == nil {
+		problem = st.bindQUIC(s)
 	}
-	socket, err := net.Listen("tcp", settings.Address)
-	if err != nil {
-		return step{}, &Problem{Listener: index, Path: "address", Err: err}
+	if problem != nil {
+		problem.Listener = index
+		return step{}, problem
 	}
-	return step{listener: newListener(s, socket), front: f, bound: true}, nil
+	if settings.HTTP3 {
+		f.announce(st.listener.socket.Addr())
+	}
+	return st, nil
+}
+
+// bindTries is how many free ports of TCP are tried until one is free for UDP too.
+const bindTries = 10
+
+// bind makes a new listener.
+func (st *step) bind(s *Server, settings *manifest.Listener) *Problem {
+	for try := 1; ; try++ {
+		socket, err := net.Listen("tcp", settings.Address)
+		if err != nil {
+			return &Problem{Path: "address", Err: err}
+		}
+		st.listener, st.bound = newListener(s, socket), true
+		if !settings.HTTP3 {
+			return nil
+		}
+		problem := st.bindQUIC(s)
+		if problem == nil {
+			return nil
+		}
+		socket.Close()
+		if _, port, _ := net.SplitHostPort(settings.Address); port != "0" || try == bindTries {
+			return problem
+		}
+	}
+}
+
+// bindQUIC binds the UDP port beside the listener's own.
+func (st *step) bindQUIC(s *Server) *Problem {
+	var err error
+	if st.quic, err = s.bindQUIC(st.listener.socket.Addr()); err != nil {
+		return &Problem{Path: "http3", Err: err}
+	}
+	return nil
 }
 
 // match finds for each of the wanted listeners the running one with the same
@@ -116,7 +157,7 @@ func (c *Change) Commit() {
 	for _, step := range c.steps {
 		s.listeners = append(s.listeners, step.listener)
 		if step.front != nil {
-			step.listener.put(step.front)
+			step.listener.use(step.front, step.quic)
 		}
 		if step.bound {
 			step.listener.start()
@@ -132,6 +173,9 @@ func (c *Change) Commit() {
 // Abort gives back what Prepare took.
 func (c *Change) Abort() {
 	for _, step := range c.steps {
+		if step.quic != nil {
+			step.quic.release()
+		}
 		if step.bound {
 			step.listener.socket.Close()
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -14,8 +15,11 @@ import (
 type conn struct {
 	front   *front
 	id      uint64
-	socket  net.Conn
+	socket  net.Conn  // nil over QUIC
 	secured *tls.Conn // TLS above the socket; nil on a plain connection
+
+	http3   atomic.Pointer[http3Conn] // over QUIC, once the handshake is over
+	settled atomic.Bool               // it is, or failed
 
 	once sync.Once
 	info exchange.Conn
@@ -31,6 +35,12 @@ func (c *conn) stream() net.Conn {
 
 // abort closes at once and lets the client see that it was not in order.
 func (c *conn) abort() {
+	if c.socket == nil {
+		if h := c.http3.Load(); h != nil {
+			h.abort()
+		}
+		return
+	}
 	if tcp, ok := c.socket.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
@@ -43,9 +53,13 @@ func (c *conn) describe() *exchange.Conn {
 		c.info = exchange.Conn{
 			ID:       c.id,
 			Listener: c.front.settings.Name,
-			Remote:   addrPort(c.socket.RemoteAddr()),
-			Local:    addrPort(c.socket.LocalAddr()),
 		}
+		if h := c.http3.Load(); h != nil {
+			c.info.Remote, c.info.Local = addrPort(h.quic.RemoteAddr()), addrPort(h.quic.LocalAddr())
+			c.info.TLS = describeTLS(h.quic.ConnectionState().TLS)
+			return
+		}
+		c.info.Remote, c.info.Local = addrPort(c.socket.RemoteAddr()), addrPort(c.socket.LocalAddr())
 		if c.secured != nil {
 			c.info.TLS = describeTLS(c.secured.ConnectionState())
 		}
@@ -67,10 +81,10 @@ func describeTLS(state tls.ConnectionState) *exchange.TLS {
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
-	tcp, ok := a.(*net.TCPAddr)
+	with, ok := a.(interface{ AddrPort() netip.AddrPort }) // as of TCP and UDP
 	if !ok {
 		return netip.AddrPort{}
 	}
-	ap := tcp.AddrPort()
+	ap := with.AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

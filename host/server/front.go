@@ -21,7 +21,9 @@ type front struct {
 	http2    protocol2
 	emptied  func() // called once, when retired and without connections
 
+	altSvc   string      // says that there is HTTP/3; empty if there is none
 	draining atomic.Bool // connections are asked to end
+	closing  atomic.Bool // they are closed
 
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
@@ -50,6 +52,13 @@ func newFront(s *Server, settings *manifest.Listener) (*front, *Problem) {
 		return nil, &Problem{Path: "limits", Err: err}
 	}
 	return f, nil
+}
+
+// announce has responses over TCP say that there is HTTP/3 at that address. It is
+// called before start.
+func (f *front) announce(addr net.Addr) {
+	f.altSvc = altSvc(addr)
+	f.http1.AltSvc = f.altSvc
 }
 
 // start begins to serve what admit has let in.
@@ -113,6 +122,11 @@ func (f *front) drain(ctx context.Context) {
 	f.draining.Store(true)
 	f.http2.drain()
 	f.http1.Drain()
+	for _, c := range f.snapshot() {
+		if h := c.http3.Load(); h != nil {
+			h.drain()
+		}
+	}
 	select {
 	case <-f.none:
 	case <-ctx.Done():
@@ -122,14 +136,20 @@ func (f *front) drain(ctx context.Context) {
 }
 
 func (f *front) closeAll() {
+	f.closing.Store(true)
 	f.http1.Abort()
+	for _, c := range f.snapshot() {
+		c.abort()
+	}
+}
+
+// snapshot returns the connections there are.
+func (f *front) snapshot() []*conn {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	conns := make([]*conn, 0, len(f.conns))
 	for c := range f.conns {
 		conns = append(conns, c)
 	}
-	f.mu.Unlock()
-	for _, c := range conns {
-		c.abort()
-	}
+	return conns
 }

@@ -14,6 +14,7 @@ import (
 type listener struct {
 	server *Server
 	socket net.Listener
+	quic   *quicSocket   // nil unless HTTP/3 is spoken; changed by Commit alone
 	ended  chan struct{} // closed when no connection can come any more
 
 	mu      sync.Mutex
@@ -44,6 +45,20 @@ func (l *listener) put(f *front) {
 	l.mu.Unlock()
 	if old != nil {
 		old.retire()
+	}
+}
+
+// use is put, together with a socket that was bound for f, or without the one
+// there is if f does not want it.
+func (l *listener) use(f *front, bound *quicSocket) {
+	if l.quic != nil && !f.settings.HTTP3 {
+		l.quic.release()
+		l.quic = nil
+	}
+	l.put(f)
+	if bound != nil {
+		l.quic = bound
+		bound.start(l)
 	}
 }
 
@@ -116,6 +131,9 @@ func (l *listener) admit(socket net.Conn) *conn {
 func (l *listener) close() {
 	l.socket.Close()
 	<-l.ended
+	if l.quic != nil {
+		l.quic.release()
+	}
 }
 
 // drain waits for all connections to end; when ctx ends first it closes them.

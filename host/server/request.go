@@ -14,8 +14,11 @@ import (
 func (c *call) receive() (status int) {
 	r, req := c.r, &c.x.Request
 	req.Method, req.Version = r.Method, exchange.HTTP2
+	if r.ProtoMajor == 3 {
+		req.Version = exchange.HTTP3
+	}
 	req.Scheme = "http"
-	if c.conn.secured != nil {
+	if c.conn.front.certs != nil {
 		req.Scheme = "https"
 	}
 	if r.Method == "CONNECT" {
@@ -41,7 +44,7 @@ func validLength(values []string) bool {
 	return len(values) == 1 && err == nil
 }
 
-// receiveTarget checks authority and target (RFC 9113, 8.3.1).
+// receiveTarget checks authority and target (RFC 9113, 8.3.1; RFC 9114, 4.3.1).
 func (c *call) receiveTarget() (status int) {
 	r, req := c.r, &c.x.Request
 	req.Authority, req.Target = r.Host, r.RequestURI
@@ -100,7 +103,25 @@ func (c *call) takeBody() {
 	}
 	c.body.init(c, r.Body)
 	req.Body = &c.body
+	c.expects = r.ProtoMajor == 3 && exchange.HasToken(r.Header.Get("Expect"), "100-continue")
 	c.takeTrailer()
+}
+
+// lookForBody finds out whether there is a body where HTTP/3 does not say so with
+// the head: a request that usually has none would be one of unknown length to the
+// upstream. Others don't wait for their client.
+func (c *call) lookForBody() {
+	req := &c.x.Request
+	if req.Version != exchange.HTTP3 || req.Length != exchange.UnknownLength || c.expects {
+		return
+	}
+	switch req.Method {
+	case "GET", "HEAD", "DELETE", "OPTIONS", "TRACE":
+		if !c.body.look() {
+			req.Body, req.Length = nil, 0
+			req.Trailer.Reset()
+		}
+	}
 }
 
 // takeTrailer takes over what net/http knows of the trailer: names without

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -22,32 +23,34 @@ func (c *call) Inform(status int, h *exchange.Header) error {
 	if c.sent || status <= 100 || status > 199 || status == 101 {
 		return nil
 	}
-	header, err := c.freshHeader()
-	if err != nil {
-		return err
-	}
+	c.heading.Lock()
+	defer c.heading.Unlock()
+	header := c.w.Header()
 	setHeader(header, h)
-	c.informed = true
+	// This field is not written but has HTTP/2 write a copy of the header, which it
+	// may go on to read when a client that is gone has made it return.
+	header["Transfer-Encoding"] = nil
 	c.writing.begin()
 	c.w.WriteHeader(status)
 	c.writing.end()
+	clear(header)
 	return c.r.Context().Err()
 }
 
-// freshHeader returns net/http's header without the fields of an informational
-// response. Those of HTTP/2 may still be on their way to a client that is gone:
-// then the context has ended and the header can't be touched any more.
-func (c *call) freshHeader() (http.Header, error) {
-	header := c.w.Header()
-	if !c.informed {
-		return header, nil
+// proceed sends the 100 (Continue) that a client waits for. HTTP/2 does that
+// itself. It may be called from where the body is read.
+func (c *call) proceed() {
+	c.heading.Lock()
+	defer c.heading.Unlock()
+	if !c.expects || c.headed {
+		return
 	}
-	if err := c.r.Context().Err(); err != nil {
-		return nil, err
+	c.expects = false
+	if limit := c.writing.limit; limit > 0 {
+		c.control.SetWriteDeadline(time.Now().Add(limit))
+		defer c.control.SetWriteDeadline(time.Time{})
 	}
-	clear(header)
-	c.informed = false
-	return header, nil
+	c.w.WriteHeader(http.StatusContinue)
 }
 
 // Send follows exchange.Sink.
@@ -91,10 +94,11 @@ func (c *call) sendable() error {
 // respond writes an ordinary response.
 func (c *call) respond() *exchange.SendError {
 	resp := &c.x.Response
-	if err := c.writeHead(); err != nil {
-		return &exchange.SendError{Err: err}
-	}
+	c.writeHead()
 	if c.x.Request.Method == "HEAD" || !bodyAllowed(resp.Status) {
+		if resp.Length < 0 {
+			return c.flush() // else HTTP/3 finds that the length is 0
+		}
 		return nil
 	}
 	if resp.Body == nil {
@@ -114,24 +118,26 @@ func bodyAllowed(status int) bool { return status != 204 && status != 304 }
 
 // writeHead gives the head to net/http, which keeps it until there is content
 // or a flush.
-func (c *call) writeHead() error {
+func (c *call) writeHead() {
+	c.heading.Lock()
+	defer c.heading.Unlock()
+	c.headed = true
 	resp := &c.x.Response
-	header, err := c.freshHeader()
-	if err != nil {
-		return err
-	}
+	header := c.w.Header()
 	setHeader(header, &resp.Header)
 	if header["Content-Type"] == nil {
 		header["Content-Type"] = nil // no guess by net/http
 	}
 	if c.hasTrailers() {
-		announce(header, &resp.Trailer)
+		announce(header, resp)
 	}
 	if c.tellLength() {
 		header["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
+	if alternative := c.conn.front.altSvc; alternative != "" && c.x.Request.Version != exchange.HTTP3 && !resp.Header.Has("Alt-Svc") {
+		header["Alt-Svc"] = []string{alternative}
+	}
 	c.w.WriteHeader(resp.Status)
-	return nil
 }
 
 // tellLength reports whether the head says how long the body is: not where that
@@ -155,17 +161,20 @@ func (c *call) hasTrailers() bool {
 }
 
 // setHeader copies fields with their spelling, but for those that net/http
-// looks for and those that frame the message or belong to the connection.
+// looks for and those that frame the message or belong to the connection. Their
+// text is copied too: what writes it may be late, and the exchange over.
 func setHeader(header http.Header, h *exchange.Header) {
 	values := make([]string, h.Len())
+	text := textOf(h)
 	for i, field := range h.Fields() {
-		name := wireName(field.Name)
-		if name == "" {
+		name, value := text[:len(field.Name)], text[len(field.Name):len(field.Name)+len(field.Value)]
+		text = text[len(name)+len(value):]
+		if name = wireName(name); name == "" || !exchange.ValidValue(value) {
 			continue
 		}
-		values[i] = field.Value
+		values[i] = value
 		if old := header[name]; old != nil {
-			header[name] = append(old, field.Value)
+			header[name] = append(old, value)
 		} else {
 			header[name] = values[i : i+1 : i+1]
 		}
@@ -210,11 +219,27 @@ func skip(name, a, b string) string {
 	return name
 }
 
-// announce names the trailers that are known to come.
-func announce(header http.Header, trailer *exchange.Header) {
-	for _, field := range trailer.Fields() {
-		if exchange.TrailerAllowed(field.Name) {
-			header["Trailer"] = append(header["Trailer"], field.Name)
+// textOf returns the names and values of all fields, one after the other.
+func textOf(h *exchange.Header) string {
+	n := 0
+	for _, field := range h.Fields() {
+		n += len(field.Name) + len(field.Value)
+	}
+	var text strings.Builder
+	text.Grow(n)
+	for _, field := range h.Fields() {
+		text.WriteString(field.Name)
+		text.WriteString(field.Value)
+	}
+	return text.String()
+}
+
+// announce names the trailers that are known to come. Of a name that is in the
+// header too, HTTP/3 would write the trailer alone.
+func announce(header http.Header, resp *exchange.Response) {
+	for _, field := range resp.Trailer.Fields() {
+		if exchange.TrailerAllowed(field.Name) && !resp.Header.Has(field.Name) {
+			header["Trailer"] = append(header["Trailer"], strings.Clone(field.Name))
 		}
 	}
 }
@@ -230,7 +255,7 @@ func (c *call) writeTrailer() {
 	for _, field := range trailer.Fields() {
 		if exchange.TrailerAllowed(field.Name) {
 			key := http.TrailerPrefix + field.Name
-			header[key] = append(header[key], field.Value)
+			header[key] = append(header[key], strings.Clone(field.Value))
 		}
 	}
 }

@@ -66,6 +66,9 @@ type Server struct {
 	drains    sync.WaitGroup // of listeners that a change removed
 	stop      context.CancelFunc
 	stopped   context.Context // ends drains at the deadline of Shutdown
+
+	quicMu sync.Mutex
+	quic   []*quicSocket
 }
 
 // ErrClosed is returned by Prepare after Shutdown.

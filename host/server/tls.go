@@ -23,6 +23,7 @@ type certificates struct {
 	settings *manifest.TLS
 	pairs    atomic.Pointer[[]tls.Certificate]
 	current  atomic.Pointer[tls.Config]
+	quic     atomic.Pointer[tls.Config] // current, for HTTP/3
 
 	seen    [sha256.Size]byte // of all files' bytes
 	caBytes []byte
@@ -59,7 +60,9 @@ func (c *certificates) use(found *files) {
 	c.seen = found.sum
 	if c.current.Load() == nil || !bytes.Equal(c.caBytes, found.ca) {
 		c.caBytes = found.ca
-		c.current.Store(c.newConfig(found.pool))
+		config := c.newConfig(found.pool)
+		c.quic.Store(newQUICConfig(config))
+		c.current.Store(config)
 	}
 }
 

@@ -39,6 +39,8 @@ var fences = []struct {
 	{"github.com/hashicorp/go-plugin", []string{"host/process", "sdk/plugin"}, "processes are one kind of policy"},
 	{"google.golang.org/grpc", []string{"host/process", "sdk/plugin"}, "the data path speaks gRPC as HTTP, without a stack of its own"},
 	{"github.com/BurntSushi/toml", []string{"host/manifest"}, "strictness and positions live in one place"},
+	{"github.com/quic-go", []string{"host/server"}, "an exchange does not show what it came by"},
+	{"golang.org/x/net/http2", []string{"host/server", "host/upstream"}, "an exchange does not show what it came by"},
 	{"oras.land", []string{"host/catalog"}, "nobody else needs to know how artifacts travel"},
 	{"go.opentelemetry.io/otel/sdk", []string{"host/telemetry"}, "parts record, telemetry decides where it goes"},
 	{"go.opentelemetry.io/otel/exporters", []string{"host/telemetry"}, "parts record, telemetry decides where it goes"},
