@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
 )
 
@@ -29,6 +30,8 @@ func BenchmarkForward(b *testing.B) {
 func (s *suite) visit(b *testing.B, c *exchangeCase, p policy.Policy) {
 	x := c.exchange(b)
 	original := x.Request
+	original.Header = exchange.Header{}
+	original.Header.CopyFrom(&x.Request.Header)
 	request, response := p.(policy.RequestHead), p.(policy.ResponseHead)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -38,6 +41,7 @@ func (s *suite) visit(b *testing.B, c *exchangeCase, p policy.Policy) {
 		x.Request.Header.CopyFrom(&original.Header)
 		x.Response.Header.Reset()
 		x.Route.Sent = false
+		x.Arena.Reset()
 		i, err := p.Acquire(x)
 		if err != nil {
 			b.Fatal(err)

@@ -24,19 +24,31 @@ const (
 )
 
 // nameCache remembers names: guests keep those that they set in one place of their
-// memory, and name the same ones for each exchange. Each place holds the last one
-// that fell on it.
-type nameCache [32]fieldName
+// memory, and name the same ones for each exchange. A name has a few places by
+// where it lies there; if others have them all, the first one yields.
+type nameCache [nameSets][nameWays]fieldName
+
+const (
+	nameSets = 16
+	nameWays = 4
+)
 
 // at returns the name in the guest's memory, until the next call. What can't be a
 // name traps.
 func (c *nameCache) at(mod api.Module, offset, length uint64) *fieldName {
 	b := nameIn(mod, offset, length)
-	known := &c[(offset^offset>>5^length)%uint64(len(c))]
-	if known.text != string(b) {
-		*known = nameOf(string(b))
+	places := &c[uint32(offset)*0x9e3779b1>>16%nameSets]
+	free := &places[0]
+	for i := range places {
+		if known := &places[i]; known.text == string(b) {
+			return known
+		} else if known.text == "" {
+			free = known
+			break
+		}
 	}
-	return known
+	*free = nameOf(string(b))
+	return free
 }
 
 func nameOf(text string) fieldName {
