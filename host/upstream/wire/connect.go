@@ -17,7 +17,7 @@ type connector struct {
 	dialer    net.Dialer
 	source    *tlsSource
 	h1, h2    bool
-	protocols []string // ALPN
+	protocols []string       // ALPN
 	transport http.Transport // HTTP/2 alone: golang.org/x/net/http2 as it comes with Go
 }
 
