@@ -21,7 +21,7 @@ func (b *requestBody) tooLong() bool {
 		return false
 	}
 	defer b.reading.Unlock()
-	return b.err != io.EOF && !b.drainable()
+	return b.interrupted.Load() || b.err != io.EOF && !b.drainable()
 }
 
 func (b *requestBody) drainable() bool {
@@ -41,11 +41,11 @@ func (b *requestBody) finish() bool {
 		b.reading.Lock()
 	}
 	defer b.reading.Unlock()
-	if b.err == io.EOF {
-		return true
+	if b.interrupted.Load() {
+		return false // the connection has a deadline that is long past
 	}
 	k := b.call
-	return !k.closing && !k.broken && !b.interrupted.Load() && b.drainable() && b.drain()
+	return b.err == io.EOF || !k.closing && !k.broken && b.drainable() && b.drain()
 }
 
 // drain reads the rest and drops it.

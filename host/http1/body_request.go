@@ -85,6 +85,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		err = &exchange.BodyError{Err: err}
 	}
 	b.err, b.told = err, err == io.EOF
+	b.call.conn.quiet.Store(b.told && b.call.in.empty())
 	if n > 0 && !b.told {
 		return n, nil // what is wrong is said next time
 	}
@@ -244,9 +245,17 @@ var longAgo = time.Unix(1, 0)
 func (b *requestBody) interrupt() {
 	b.finishing.Lock()
 	defer b.finishing.Unlock()
-	if !b.finished {
-		b.stop()
+	if b.finished {
+		return
 	}
+	if b.reading.TryLock() {
+		if b.err == nil {
+			b.interrupted.Store(true) // before the next read
+		}
+		b.reading.Unlock()
+		return
+	}
+	b.stop()
 }
 
 func (b *requestBody) stop() {

@@ -72,7 +72,7 @@ func (k *call) carry() (more bool) {
 	}
 	k.x.Began = k.x.Lap()
 	k.closing = status != 0 || k.head.Close
-	k.conn.watch(k.x.Life(), k.x.Now)
+	k.conn.watch(k.x.Life(), k.x.Began, k.body == nil && k.in.empty())
 	k.conn.server.Handler.Carry(&k.x, k, status)
 	k.conn.unwatch()
 	return k.finish()

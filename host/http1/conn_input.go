@@ -22,6 +22,8 @@ func (in *input) begin(buf []byte, n int) {
 // fresh returns what was read and not consumed.
 func (in *input) fresh() []byte { return in.buf[in.pos:in.end] }
 
+func (in *input) empty() bool { return in.pos == in.end }
+
 // keepHead has what is behind the head be consumed next, and what is before stay.
 func (in *input) keepHead(size int) { in.start, in.pos = size, size }
 

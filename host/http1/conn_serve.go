@@ -13,21 +13,25 @@ import (
 // serverConn is a client's connection: all that there is of it while it is idle.
 // It belongs to the goroutine that runs it, but for what says otherwise.
 type serverConn struct {
-	server *Server
-	socket *socket.Conn
-	info   *exchange.Conn
-	owner  Owner
-	index  int  // in server.conns, guarded by its mutex
-	plain  bool // TCP, with nothing between
-	begun  bool // there was a request
-	one    [1]byte
+	server  *Server
+	socket  *socket.Conn
+	info    *exchange.Conn
+	owner   Owner
+	index   int  // in server.conns, guarded by its mutex
+	plain   bool // TCP, with nothing between
+	begun   bool // there was a request
+	patient bool // the system gives up on a client that takes nothing
+	one     [1]byte
+	ahead   bool // one is the next byte that was read
 
 	gone    atomic.Bool  // the client has left
 	waiting atomic.Int64 // since when, on exchange.Clock, the exchange goes on; 0: not watched
+	quiet   atomic.Bool  // nothing of the request is left to be read
 
 	mu    sync.Mutex // guards the rest: the watcher, Drain and Abort change it
 	phase phase
 	life  *exchange.Life // of the exchange; nil: there is none
+	ear   chan struct{}  // closed when listen has ended; nil: it has not begun
 }
 
 // phase is how far a connection is.
@@ -113,9 +117,12 @@ func (c *serverConn) first() (buf []byte, n int, err error) {
 	if c.plain {
 		return c.socket.ReadFirst(&c.server.inputs)
 	}
-	if n, err = c.socket.Read(c.one[:]); n == 0 {
-		return nil, 0, err
+	if !c.ahead {
+		if n, err = c.socket.Read(c.one[:]); n == 0 {
+			return nil, 0, err
+		}
 	}
+	c.ahead = false
 	buf = c.server.inputs.Take()
 	buf[0] = c.one[0]
 	n, _ = c.socket.Read(buf[1:]) // what is wrong shows again
@@ -165,39 +172,6 @@ func (c *serverConn) leave() bool {
 	}
 	c.phase = idle
 	return true
-}
-
-// watch has the life ended if the client leaves.
-func (c *serverConn) watch(l *exchange.Life, now time.Duration) {
-	c.mu.Lock()
-	c.life = l
-	if c.phase == aborted {
-		l.End(context.Canceled)
-	}
-	c.mu.Unlock()
-	c.waiting.Store(int64(now))
-}
-
-// unwatch ends watch: nobody touches the life once it has returned.
-func (c *serverConn) unwatch() {
-	c.waiting.Store(0)
-	c.mu.Lock()
-	c.life = nil
-	c.mu.Unlock()
-}
-
-// look ends the exchange of a client that has left.
-func (c *serverConn) look(now time.Duration) {
-	since := time.Duration(c.waiting.Load())
-	if since == 0 || now-since < watchFrom || c.gone.Load() || !c.socket.Gone() {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.life != nil && c.waiting.Load() != 0 {
-		c.gone.Store(true)
-		c.life.End(context.Canceled)
-	}
 }
 
 // drain closes the connection if it is idle. Otherwise its next response tells that

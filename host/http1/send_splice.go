@@ -9,8 +9,6 @@ const (
 	// leastSplice is from when on the kernel moves a body cheaper than reads and
 	// writes do.
 	leastSplice = copyBytes
-	// mostSplice is what is moved within one deadline.
-	mostSplice = 256 << 10
 	// leastLent is from when on writing from two places is cheaper than a copy.
 	leastLent = 4 << 10
 )
@@ -82,18 +80,30 @@ func (m *mover) splice(from *socket.Conn, n int64) (failed *exchange.SendError, 
 	if err := k.flush(); err != nil {
 		return writeError(err), nil
 	}
-	for n > 0 {
-		k.writeBy()
-		moved, err := k.conn.socket.Splice(from, min(n, mostSplice))
-		k.x.ResponseBytes += moved
-		n -= moved
-		if read, ok := err.(*socket.ReadError); ok {
-			return nil, read.Err
-		}
-		if err != nil {
-			k.lost(err)
-			return writeError(err), nil
-		}
+	k.conn.spliceBy()
+	moved, err := k.conn.socket.Splice(from, n)
+	k.x.ResponseBytes += moved
+	if read, ok := err.(*socket.ReadError); ok {
+		return nil, read.Err
 	}
-	return nil, nil
+	k.lost(err)
+	return writeError(err), nil
+}
+
+// spliceBy is for a splice what writeBy is for a write. A write's deadline would
+// count the time that is spent waiting for the upstream.
+func (c *serverConn) spliceBy() {
+	limit := c.server.BodyTimeout
+	if limit == 0 {
+		return
+	}
+	if !c.patient {
+		c.patient = c.socket.GiveUp(limit)
+	}
+	if c.patient {
+		c.socket.WriteBy(0, 0)
+	} else {
+		now := exchange.Clock()
+		c.socket.WriteBy(now+limit, now)
+	}
 }

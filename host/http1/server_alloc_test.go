@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -82,4 +83,41 @@ func BenchmarkServer(b *testing.B) {
 	for b.Loop() {
 		exchange()
 	}
+}
+
+// looped is a connection on which the same request comes again and again, and
+// where nothing goes.
+type looped struct {
+	net.Conn
+	request []byte
+	left    int // requests
+	rest    []byte
+}
+
+func (l *looped) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		if l.left--; l.left < 0 {
+			return 0, io.EOF
+		}
+		l.rest = l.request
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+func (l *looped) Write(p []byte) (int, error)      { return len(p), nil }
+func (l *looped) Close() error                     { return nil }
+func (l *looped) SetReadDeadline(time.Time) error  { return nil }
+func (l *looped) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkWithoutSystem is what an exchange costs besides system calls.
+func BenchmarkWithoutSystem(b *testing.B) {
+	s := settings()
+	s.Handler = carrier(replier())
+	d := &served{Server: s}
+	d.open.Add(1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	s.Serve(&looped{request: []byte(benchRequest), left: b.N}, &exchange.Conn{}, &owner{b, d})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -19,7 +20,7 @@ func (k *call) join() *exchange.SendError {
 	if err := k.flush(); err != nil {
 		return writeError(err)
 	}
-	k.conn.waiting.Store(0) // a client that is half closed is welcome
+	k.conn.ignore() // a client that is half closed is welcome
 	k.conn.socket.ReadBy(0, 0)
 	k.conn.socket.WriteBy(0, 0)
 	t := &tunnel{client: k.conn.socket, upstream: upstream, buffers: &k.conn.server.inputs}
@@ -28,7 +29,11 @@ func (k *call) join() *exchange.SendError {
 		t.below, _, _, _ = lender.SpliceSource()
 		lender.Spliced(0, nil)
 	}
-	return t.run(&k.x, k.in.fresh())
+	early := k.in.fresh()
+	if k.conn.ahead {
+		early = append(slices.Clone(early), k.conn.one[0])
+	}
+	return t.run(&k.x, early)
 }
 
 // tunnel is a pair of joined connections.
@@ -107,6 +112,9 @@ func (t *tunnel) toUpstream(early []byte) (err error) {
 // move what follows.
 const rushing = 4
 
+// rush is how much the kernel moves then, before that is looked at again.
+const rush = 1 << 20
+
 // relay moves bytes until the end of from. While nothing comes it holds no
 // buffer, and no pipe. below is the connection of to, nil if that is not known.
 func relay(to io.Writer, below, from *socket.Conn, b *socket.Buffers) (moved int64, err error) {
@@ -128,7 +136,7 @@ func relay(to io.Writer, below, from *socket.Conn, b *socket.Buffers) (moved int
 		}
 		if full >= rushing && below != nil && below.CanSplice(from) {
 			full = 0
-			n, err := below.Splice(from, mostSplice)
+			n, err := below.Splice(from, rush)
 			moved += n
 			if err != nil {
 				return moved, unlessEnd(err)
