@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"reflect"
 
@@ -60,6 +61,9 @@ func (s *Server) Prepare(listeners []manifest.Listener) (*Change, error) {
 func (s *Server) prepare(index int, settings *manifest.Listener, kept *listener) (step, *Problem) {
 	if kept != nil && reflect.DeepEqual(kept.settings(), *settings) {
 		return step{listener: kept}, nil
+	}
+	if settings.HTTP3 && settings.TLS == nil {
+		return step{}, &Problem{Listener: index, Path: "http3", Err: errors.New("needs TLS")}
 	}
 	f, problem := newFront(s, settings)
 	if problem != nil {
