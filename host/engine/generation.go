@@ -43,7 +43,7 @@ type generation struct {
 }
 
 func newGeneration() *generation {
-	return &generation{empty: make(chan struct{}, 1), lanes: newLanes(runtime.GOMAXPROCS(0))}
+	return &generation{empty: make(chan struct{}, 1), lanes: make([]lane, runtime.GOMAXPROCS(0))}
 }
 
 // HasUpstream reports whether a route may name it. It is the same in every host

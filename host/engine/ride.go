@@ -20,8 +20,8 @@ type ride struct {
 	call    *upstream.Call
 	span    trace.Span // nil: not sampled
 
-	seat       uint32 // which of a generation's lanes it takes
-	prev, next *ride  // in the lane's ring
+	seat  uint32 // which of a generation's lanes it takes
+	place int    // in that lane
 }
 
 // lane holds some of a generation's exchanges: those that are in flight, for a
@@ -30,20 +30,11 @@ type ride struct {
 // gives a core the rides that it had before.
 type lane struct {
 	mu    sync.Mutex
-	rides ride // the ring's beginning
-	count int
-	ended error // why exchanges are ended; nil: they are not
+	rides []*ride // by place; nil: free
+	free  []int   // places
+	ended error   // why exchanges are ended; nil: they are not
 
 	_ [64]byte // what cores write to is apart
-}
-
-func newLanes(n int) []lane {
-	lanes := make([]lane, n)
-	for i := range lanes {
-		first := &lanes[i].rides
-		first.prev, first.next = first, first
-	}
-	return lanes
 }
 
 func (g *generation) laneOf(r *ride) *lane { return &g.lanes[r.seat%uint32(len(g.lanes))] }
@@ -53,9 +44,13 @@ func (g *generation) laneOf(r *ride) *lane { return &g.lanes[r.seat%uint32(len(g
 func (g *generation) board(r *ride) error {
 	l := g.laneOf(r)
 	l.mu.Lock()
-	r.prev, r.next = l.rides.prev, &l.rides
-	r.prev.next, r.next.prev = r, r
-	l.count++
+	if last := len(l.free) - 1; last >= 0 {
+		r.place, l.free = l.free[last], l.free[:last]
+		l.rides[r.place] = r
+	} else {
+		r.place = len(l.rides)
+		l.rides = append(l.rides, r)
+	}
 	ended := l.ended
 	l.mu.Unlock()
 	return ended
@@ -65,9 +60,8 @@ func (g *generation) board(r *ride) error {
 func (g *generation) alight(r *ride) {
 	l := g.laneOf(r)
 	l.mu.Lock()
-	r.prev.next, r.next.prev = r.next, r.prev
-	r.prev, r.next = nil, nil
-	l.count--
+	l.rides[r.place] = nil
+	l.free = append(l.free, r.place)
 	l.mu.Unlock()
 	if g.retired.Load() {
 		select {
@@ -84,7 +78,7 @@ func (g *generation) inFlight() int64 {
 	for i := range g.lanes {
 		l := &g.lanes[i]
 		l.mu.Lock()
-		n += l.count
+		n += len(l.rides) - len(l.free)
 		l.mu.Unlock()
 	}
 	return int64(n)
@@ -96,8 +90,8 @@ func (g *generation) abort(cause error) {
 		l := &g.lanes[i]
 		l.mu.Lock()
 		l.ended = cause
-		if cause != nil {
-			for r := l.rides.next; r != &l.rides; r = r.next {
+		for _, r := range l.rides {
+			if r != nil && cause != nil {
 				r.life.End(cause)
 			}
 		}

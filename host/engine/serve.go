@@ -32,8 +32,11 @@ func (e *Engine) Serve(x *exchange.Exchange) {
 
 // begin pins a generation for the exchange.
 func (e *Engine) begin(x *exchange.Exchange) *ride {
+	if x.Now == 0 {
+		x.Lap()
+	}
 	if x.Began == 0 {
-		x.Began = x.Lap()
+		x.Began = x.Now
 	}
 	r := e.rides.Get().(*ride)
 	r.x, r.life = x, x.Life()
