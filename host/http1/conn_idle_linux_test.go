@@ -1,12 +1,12 @@
 package http1_test
 
 import (
-	"io"
-	"net"
+	"net/netip"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -23,10 +23,10 @@ func deep(depth int) byte {
 }
 
 // TestIdleConnectionsAreSmall weighs connections that have carried an exchange and
-// wait for another, with all that the process holds for them: stacks, and the
-// clients' ends too.
+// wait for another, with all that the process holds for them. Their clients are
+// bare sockets.
 func TestIdleConnectionsAreSmall(t *testing.T) {
-	const count, bound = 1000, 6 << 10
+	const count, bound = 2000, 6 << 10
 	if raceEnabled {
 		t.Skip("the race detector's own memory would be weighed")
 	}
@@ -36,18 +36,29 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	})
 	before := resident(t)
 	for range count {
-		c, err := net.Dial("tcp", d.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-		if n, err := c.Read(make([]byte, 1<<10)); n == 0 {
+		client := bareClient(t, d.addr)
+		syscall.Write(client, []byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n"))
+		var response [256]byte
+		if n, err := syscall.Read(client, response[:]); n <= 0 {
 			t.Fatal(err)
 		}
 	}
 	hosttest.Eventually(t, func() bool { return resident(t) < before+count*bound }, "an idle connection takes less than 6 KiB")
 	t.Logf("%d bytes for each connection", (resident(t)-before)/count)
+}
+
+func bareClient(t *testing.T, addr string) (fd int) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	to := netip.MustParseAddrPort(addr)
+	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 // resident returns the process's resident memory in bytes.
