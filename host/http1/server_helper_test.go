@@ -123,7 +123,7 @@ func (d *served) dial(t testing.TB) *peer {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return &peer{Conn: c, t: t, r: bufio.NewReader(c)}
+	return &peer{Conn: c, t: t, r: newReader(c)}
 }
 
 func (p *peer) send(s string) {
@@ -183,3 +183,5 @@ func (p *peer) closed() {
 		p.t.Error("the connection stays open")
 	}
 }
+
+func newReader(c net.Conn) *bufio.Reader { return bufio.NewReader(c) }
