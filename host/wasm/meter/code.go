@@ -51,44 +51,68 @@ func (m *module) findSizes(section []byte, n uint64) {
 func appendEdited(out, body []byte, edits []edit, p *parts) []byte {
 	var piece [64]byte
 	size := len(body)
-	for _, e := range edits {
-		size += len(e.appendTo(piece[:0], p)) - (e.end - e.at)
+	for i := range edits {
+		e := &edits[i]
+		size += len(e.appendTo(piece[:0], body, p)) - (e.end - e.at)
 	}
 	out = binary.AppendUvarint(out, uint64(size))
 	from := 0
-	for _, e := range edits {
+	for i := range edits {
+		e := &edits[i]
 		out = append(out, body[from:e.at]...)
-		out = e.appendTo(out, p)
+		out = e.appendTo(out, body, p)
 		from = e.end
 	}
 	return append(out, body[from:]...)
 }
 
-// appendTo appends the code that stands for what is replaced. It leaves the
-// operands as they are.
-func (e *edit) appendTo(out []byte, p *parts) []byte {
+// appendTo appends the code that stands for what is replaced in body. It leaves
+// the operands as they are.
+func (e *edit) appendTo(out, body []byte, p *parts) []byte {
 	switch e.kind {
-	case call:
-		return appendIndexed(out, opCall, e.value)
-	case refer:
-		return appendIndexed(out, opRefFunc, e.value)
+	case indexed:
+		return appendIndexed(out, e.opcode, e.value)
+	case table:
+		out = appendIndexed(out, opBrTable, uint64(len(e.targets)-1))
+		for _, depth := range e.targets {
+			out = binary.AppendUvarint(out, depth)
+		}
+		return out
 	case paySize:
 		return appendIndexed(out, opCall, p.chargeSize)
+	case beginLoop:
+		out = append(out, body[e.at:e.end]...)
+		out = appendRefill(out, p)
+		out = append(out, body[e.at:e.end]...)
+		out = append(appendSpent(out, p), opBrIf, 1)
+		return appendCount(appendConstant(out, e.value, p), p)
+	case endLoop:
+		return append(out, opEnd)
 	}
-	out = appendIndexed(out, opGlobalGet, p.ticks)
-	out = appendI32(append(out, opI32Const), int32(e.value))
-	return appendPayment(out, p)
+	return appendRefill(appendCount(appendConstant(out, e.value, p), p), p)
 }
 
-// appendPayment takes what is on top from the counter below it, and fills that
-// once it is below zero.
-func appendPayment(out []byte, p *parts) []byte {
-	out = append(out, opI32Sub)
-	out = appendIndexed(out, opGlobalSet, p.ticks)
+// appendConstant brings the counter and a number of ticks on top.
+func appendConstant(out []byte, ticks uint64, p *parts) []byte {
 	out = appendIndexed(out, opGlobalGet, p.ticks)
-	out = append(out, opI32Const, 0, opI32LtS, opIf, noResult)
-	out = appendIndexed(out, opCall, p.refill)
-	return append(out, opEnd)
+	return appendI32(append(out, opI32Const), int32(ticks))
+}
+
+// appendCount takes what is on top from the counter below it.
+func appendCount(out []byte, p *parts) []byte {
+	return appendIndexed(append(out, opI32Sub), opGlobalSet, p.ticks)
+}
+
+// appendSpent asks whether the counter is below zero.
+func appendSpent(out []byte, p *parts) []byte {
+	out = appendIndexed(out, opGlobalGet, p.ticks)
+	return append(out, opI32Const, 0, opI32LtS)
+}
+
+// appendRefill fills the counter once it is below zero.
+func appendRefill(out []byte, p *parts) []byte {
+	out = append(appendSpent(out, p), opIf, noResult)
+	return append(appendIndexed(out, opCall, p.refill), opEnd)
 }
 
 // refillBody is a function that asks the host for ticks.
@@ -105,7 +129,7 @@ func chargeSizeBody(p *parts) []byte {
 	out := []byte{0}
 	out = appendIndexed(out, opGlobalGet, p.ticks)
 	out = append(out, opLocalGet, 0, opI32Const, sizedShift, opI32ShrU)
-	out = appendPayment(out, p)
+	out = appendRefill(appendCount(out, p), p)
 	return append(out, opLocalGet, 0, opEnd)
 }
 

@@ -74,15 +74,18 @@ func newMachine(t testing.TB, rewrite func([]byte) ([]byte, error), yield func(u
 	m := &machine{runtime: wazero.NewRuntime(context.Background()), rewrite: rewrite}
 	t.Cleanup(func() { _ = m.runtime.Close(context.Background()) })
 	granted := int64(0)
-	_, err := m.runtime.NewHostModuleBuilder(Host).NewFunctionBuilder().WithFunc(func(left int32) int32 {
-		m.used += granted - int64(left)
+	refill := func(_ context.Context, stack []uint64) {
+		m.used += granted - int64(api.DecodeI32(stack[0]))
 		m.yields++
 		if yield != nil {
 			yield(m.used)
 		}
 		granted = Chunk
-		return Chunk
-	}).Export(Yield).Instantiate(context.Background())
+		stack[0] = Chunk
+	}
+	_, err := m.runtime.NewHostModuleBuilder(Host).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(refill), []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI32}).
+		Export(Yield).Instantiate(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ const Chunk = 1 << 14
 const (
 	maxFunctions     = 1_000_000
 	maxLocals        = 50_000 // of one function
-	maxLoops         = 4000   // of one function: compiling takes time by their square
+	maxLoops         = 2000   // of one function: compiling takes time by their square
 	maxTables        = 64
 	maxTableElements = 1 << 20 // of all tables of an instance, 8 MiB
 )

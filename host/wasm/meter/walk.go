@@ -27,16 +27,20 @@ const maxLeaf = 64
 type edit struct {
 	at, end int // what is replaced; nothing, if they are the same
 	kind    editKind
-	value   uint64 // ticks to pay, or the function's new index
+	opcode  byte     // of what gets an index or depth
+	value   uint64   // ticks to pay; or the new index or depth
+	targets []uint64 // new depths
 }
 
 type editKind uint8
 
 const (
-	pay     editKind = iota // a number of ticks
-	paySize                 // for what the operand on top says
-	call
-	refer
+	pay       editKind = iota // a number of ticks
+	paySize                   // for what the operand on top says
+	beginLoop                 // and pay for each round
+	endLoop
+	indexed
+	table
 )
 
 // walker finds where a function pays and what else changes in it. It goes
@@ -59,6 +63,7 @@ type walker struct {
 type frame struct {
 	opcode byte
 	site   int // of a loop, in edits
+	loops  int // that are open here
 	before way // to where an if began
 	joined way // of what branches to the end
 }
@@ -98,7 +103,7 @@ func (w *walker) walk(f size) {
 			w.charge(i, at)
 		}
 		w.renumber(i, at)
-		w.follow(i)
+		w.follow(i, at)
 	}
 	if len(w.frames) > 0 || w.at < len(w.bytes) {
 		w.fail()
@@ -128,21 +133,17 @@ func (w *walker) renumber(i instruction, at int) {
 		return
 	}
 	if index := w.all.renumber(i.index); index != i.index {
-		kind := call
-		if i.opcode == opRefFunc {
-			kind = refer
-		}
-		w.edits = append(w.edits, edit{at: at, end: w.at, kind: kind, value: index})
+		w.edits = append(w.edits, edit{at: at, end: w.at, kind: indexed, opcode: i.opcode, value: index})
 	}
 }
 
 // follow takes the cost along where the code branches and joins.
-func (w *walker) follow(i instruction) {
+func (w *walker) follow(i instruction, at int) {
 	switch i.opcode {
 	case opBlock, opIf:
-		w.frames = append(w.frames, frame{opcode: i.opcode, before: w.here()})
+		w.frames = append(w.frames, frame{opcode: i.opcode, loops: w.openLoops(), before: w.here()})
 	case opLoop:
-		w.enterLoop()
+		w.enterLoop(at)
 	case opElse:
 		top := &w.frames[len(w.frames)-1]
 		top.joined = top.joined.join(w.here())
@@ -152,10 +153,14 @@ func (w *walker) follow(i instruction) {
 		w.leave()
 	case opBr, opBrIf:
 		w.branch(i.index)
+		if depth := w.deepen(i.index); depth != i.index {
+			w.edits = append(w.edits, edit{at: at, end: w.at, kind: indexed, opcode: i.opcode, value: depth})
+		}
 	case opBrTable:
 		for _, depth := range w.targets {
 			w.branch(depth)
 		}
+		w.deepenTable(at)
 	case opReturn:
 		w.branch(uint64(len(w.frames) - 1))
 	}
@@ -165,17 +170,50 @@ func (w *walker) follow(i instruction) {
 	}
 }
 
-func (w *walker) enterLoop() {
-	w.frames = append(w.frames, frame{opcode: opLoop, site: len(w.edits)})
+// A loop becomes two: the inner one goes round as before, and branches to the
+// outer one, which calls the host, when the ticks are used up. So there is no call
+// within what goes round, for which the compiler would keep everything in memory.
+// Who branches past a loop from within has one more label to pass.
+func (w *walker) enterLoop(at int) {
+	w.frames = append(w.frames, frame{opcode: opLoop, site: len(w.edits), loops: w.openLoops() + 1})
 	w.loops++
-	w.edits = append(w.edits, edit{at: w.at, end: w.at, kind: pay, value: w.cost})
+	w.edits = append(w.edits, edit{at: at, end: w.at, kind: beginLoop, value: w.cost})
 	w.cost = 0
+}
+
+func (w *walker) openLoops() int {
+	if len(w.frames) == 0 {
+		return 0
+	}
+	return w.frames[len(w.frames)-1].loops
+}
+
+// deepen returns the depth of a branch between the loops that were added.
+func (w *walker) deepen(depth uint64) uint64 {
+	if depth >= uint64(len(w.frames)) {
+		return depth // not valid, as wazero will say
+	}
+	return depth + uint64(w.openLoops()-w.frames[len(w.frames)-1-int(depth)].loops)
+}
+
+func (w *walker) deepenTable(at int) {
+	if w.openLoops() == 0 {
+		return
+	}
+	targets := make([]uint64, len(w.targets))
+	for n, depth := range w.targets {
+		targets[n] = w.deepen(depth)
+	}
+	w.edits = append(w.edits, edit{at: at, end: w.at, kind: table, targets: targets})
 }
 
 // leave ends a block. Who branches to a loop does not come to its end.
 func (w *walker) leave() {
 	top := w.frames[len(w.frames)-1]
 	w.frames = w.frames[:len(w.frames)-1]
+	if top.opcode == opLoop {
+		w.edits = append(w.edits, edit{at: w.at, end: w.at, kind: endLoop})
+	}
 	end := w.here().join(top.joined)
 	if top.opcode == opIf { // without else
 		end = end.join(top.before)
