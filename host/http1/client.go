@@ -72,6 +72,7 @@ type Trip struct {
 	parser  ResponseParser
 	informs int
 
+	out        []byte // from Client.Buffers: the request's head, until it is sent
 	buf        []byte // from Client.Buffers, or larger: the head, and what came with it
 	more       []byte // from Client.Buffers: for the body, if the head left too little room
 	mem        []byte // of one of them: where bytes are received now

@@ -76,12 +76,12 @@ func (t *Trip) head() (size int, err error) {
 }
 
 // readHead receives more. A head stays together.
-func (t *Trip) readHead() (err error) {
+func (t *Trip) readHead() error {
 	if t.buf == nil {
-		t.buf, t.end, err = t.Conn.ReadFirst(t.Client.Buffers)
-		t.mem = t.buf
-		t.heard = err == nil
-		t.filled = t.end == len(t.buf)
+		buf, n, err := t.Conn.ReadFirst(t.Client.Buffers)
+		if n > 0 {
+			t.first(buf, n)
+		}
 		return err
 	}
 	if t.end == len(t.mem) {
@@ -96,6 +96,12 @@ func (t *Trip) readHead() (err error) {
 		return nil
 	}
 	return err
+}
+
+// first notes the first bytes that were received.
+func (t *Trip) first(buf []byte, n int) {
+	t.buf, t.mem, t.end = buf, buf, n
+	t.heard, t.filled = true, n == len(buf)
 }
 
 // grow moves what was received to larger memory.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"time"
+	"unsafe"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
@@ -14,9 +15,9 @@ const atOnce = 32 << 10
 
 // send sends the request, or begins to: with a pump it goes on meanwhile.
 func (t *Trip) send(now time.Duration) error {
-	out := t.Client.Buffers.Take()
-	defer t.Client.Buffers.Give(out)
-	head, err := AppendRequestHead(out[:0], &t.Request)
+	t.out = t.Client.Buffers.Take()
+	defer t.giveOut()
+	head, err := AppendRequestHead(t.out[:0], &t.Request)
 	if err != nil {
 		return err
 	}
@@ -34,7 +35,7 @@ func (t *Trip) send(now time.Duration) error {
 		if err := t.awaitContinue(now); err != nil || t.answered {
 			return err
 		}
-		head = out[:0]
+		head = t.out[:0]
 	}
 	return t.sendBody(head)
 }
@@ -80,11 +81,30 @@ func (t *Trip) write(head, body []byte) error {
 	return err
 }
 
-// writeLast writes what the request ends with.
+// writeLast writes what the request ends with, and waits for what comes for it. The
+// head is given back meanwhile.
 func (t *Trip) writeLast(head, body []byte) error {
-	err := t.write(head, body)
-	t.sent = err == nil
+	if t.buf != nil { // of what came before
+		err := t.write(head, body)
+		t.sent = err == nil
+		return err
+	}
+	if unsafe.SliceData(head) == unsafe.SliceData(t.out) {
+		t.out = nil
+	}
+	wrote, buf, n, err := t.Conn.Ask(head, body, t.Client.Buffers)
+	t.wrote = t.wrote || wrote > 0
+	t.sent = wrote == len(head)+len(body)
+	t.broken = !t.sent
+	if n > 0 {
+		t.first(buf, n)
+	}
 	return err
+}
+
+func (t *Trip) giveOut() {
+	t.Client.Buffers.Give(t.out)
+	t.out = nil
 }
 
 // feed is a request's body as it is sent.

@@ -15,6 +15,9 @@ func (*raw) read([]byte) (int, error)                { panic("no raw sockets") }
 func (*raw) readFirst(*Buffers) ([]byte, int, error) { panic("no raw sockets") }
 func (*raw) write([]byte) (int, error)               { panic("no raw sockets") }
 func (*raw) writeTwo([]byte, []byte) (int, error)    { panic("no raw sockets") }
-func (*raw) peek() (waiting, gone bool)              { panic("no raw sockets") }
-func peekAt(net.Conn) (waiting, gone bool)           { return false, false }
-func bytesAt(p *byte, n int) []byte                  { return unsafe.Slice(p, n) }
+func (*raw) ask(_, _ []byte, _ *Buffers) (int, []byte, int, error) {
+	panic("no raw sockets")
+}
+func (*raw) peek() (waiting, gone bool)    { panic("no raw sockets") }
+func peekAt(net.Conn) (waiting, gone bool) { return false, false }
+func bytesAt(p *byte, n int) []byte        { return unsafe.Slice(p, n) }

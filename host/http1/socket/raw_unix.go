@@ -26,6 +26,7 @@ type operation struct {
 	buf     []byte
 	second  []byte // of a write of two
 	from    *Buffers
+	asking  bool // of a read: what is to be written is written first
 	n       int
 	err     error
 }
@@ -79,6 +80,9 @@ func (r *raw) readFirst(b *Buffers) (buf []byte, n int, err error) {
 
 func (r *raw) attemptRead(fd uintptr) (done bool) {
 	op := &r.in
+	if op.asking {
+		return r.attemptAsk(fd)
+	}
 	if op.from != nil {
 		op.buf = op.from.Take()
 	}
