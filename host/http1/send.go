@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -32,7 +33,10 @@ func (k *call) Inform(status int, h *exchange.Header) error {
 	}
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	return k.flush()
+	if err = k.flush(); err != nil && k.Gone() {
+		k.x.Life().End(context.Canceled) // who looks for clients that leave takes this one for known
+	}
+	return err
 }
 
 // Send follows exchange.Sink.

@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -113,34 +110,6 @@ use = [{ policy = "headers", config.request.set = { x-network = "known" } }]
 		if seen.Get("X-Client") != test.client || seen.Get("X-Network") != test.network {
 			t.Errorf("%+v: got client %q, network %q", test, seen.Get("X-Client"), seen.Get("X-Network"))
 		}
-	}
-}
-
-// TestFieldsKeepTheirValues: net/http, which the listeners stand on for now,
-// sorts names and spells them its way; the values of one name keep their order
-// and are never joined.
-func TestFieldsKeepTheirValues(t *testing.T) {
-	heads := make(chan []string, 1)
-	addr := hosttest.Raw(t, func(c net.Conn) {
-		heads <- newRaw(t, c).head()
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nx-b: 2\r\nSet-Cookie: b=1, c\r\nX-B: 1\r\nset-cookie: a=2\r\nX-A: \xff\r\nContent-Length: 0\r\n\r\n")
-	})
-	h := start(t, fmt.Sprintf(bare, `"http://`+addr+`"`, ""))
-	c := h.dial(t, h1)
-	c.send("GET / HTTP/1.1\r\nx-b: 2\r\ncookie: b=1\r\nHost: a\r\nX-A: \xff\r\nX-B:1  \r\nCookie: a=2\r\nX-Empty:\r\n\r\n")
-	ours := func(lines []string) []string {
-		return slices.DeleteFunc(lines, func(line string) bool {
-			name, _, _ := strings.Cut(strings.ToLower(line), ":")
-			return !slices.Contains([]string{"x-a", "x-b", "x-empty", "cookie", "set-cookie"}, name)
-		})
-	}
-	want := []string{"Cookie: b=1", "Cookie: a=2", "X-A: \xff", "X-B: 2", "X-B: 1", "X-Empty: "}
-	if got := ours(<-heads); !slices.Equal(got, want) {
-		t.Errorf("the origin saw %q, want %q", got, want)
-	}
-	want = []string{"Set-Cookie: b=1, c", "Set-Cookie: a=2", "X-A: \xff", "X-B: 2", "X-B: 1"}
-	if got := ours(c.head()); !slices.Equal(got, want) {
-		t.Errorf("the client saw %q, want %q", got, want)
 	}
 }
 

@@ -146,7 +146,6 @@ func TestSmuggling(t *testing.T) {
 	shapes := parseShapes(t, smugglingCorpus)
 	origin := startRecorder(t)
 	h := startBoth(t, "http://"+origin.addr, "")
-	needsStrict(t, h)
 	for _, w := range []wire{h1, h1Secure} {
 		other := h.client(t, w)
 		for i, s := range shapes {
@@ -161,16 +160,6 @@ func TestSmuggling(t *testing.T) {
 		if strings.Contains(r.target, "smuggled") {
 			t.Errorf("the origin was asked for what a request hid: %s %s", r.method, r.target)
 		}
-	}
-}
-
-// needsStrict skips the test while listeners take lines that end in a bare LF.
-func needsStrict(t *testing.T, h *host) {
-	t.Helper()
-	c := h.dial(t, h1)
-	c.send("GET / HTTP/1.1\nHost: a\nConnection: close\n\n")
-	if c.status() == 200 {
-		t.Skip("the listeners are net/http's, which takes bare LFs")
 	}
 }
 
@@ -306,7 +295,6 @@ func (o outcome) differs(answers got, seen []recordedRequest, canaries int, path
 func TestSmugglingInPieces(t *testing.T) {
 	origin := startRecorder(t)
 	h := startBoth(t, "http://"+origin.addr, "")
-	needsStrict(t, h)
 	shapes := parseShapes(t, smugglingCorpus)
 	for i, s := range shapes {
 		if len(s.bytes) > 1000 || s.outcomes[0].kind != "refuse" || len(s.outcomes) > 1 {
