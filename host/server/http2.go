@@ -21,6 +21,7 @@ const (
 	h2PingWait     = 15 * time.Second
 	h2StreamWindow = 256 << 10 // bytes a client may send ahead of the reader
 	h2ConnWindow   = 1 << 20
+	h2FrameBytes   = 16 << 10 // of one stream before another's turn
 	h2ReadBuffer   = 4 << 10
 )
 
@@ -35,6 +36,7 @@ func (f *front) newProtocol2() (protocol2, error) {
 	p := protocol2{
 		server: &http2.Server{
 			MaxConcurrentStreams:         uint32(limits.Streams),
+			MaxReadFrameSize:             h2FrameBytes,
 			MaxUploadBufferPerConnection: h2ConnWindow,
 			MaxUploadBufferPerStream:     h2StreamWindow,
 			IdleTimeout:                  limits.IdleTimeout.D(),
