@@ -22,7 +22,9 @@ type Call struct {
 	deadline int64 // of the response's head
 	probe    bool  // the breaker's fate hangs on it
 	replay   *wire.Replay
-	trailers []string // of the request, known beforehand
+	trailers []string    // of the request, known beforehand
+	held     wire.Replay // of a body that is whole in memory
+	memory   []byte      // of such a body
 	query    query
 	triedBuf [4]*endpoint // of query
 
@@ -30,6 +32,7 @@ type Call struct {
 	member *member
 	try    *wire.Try
 
+	shared bool        // somebody may still hold on to a try
 	over   atomic.Bool // the answer has ended
 	body   body        // of the answer
 	tunnel passage
@@ -46,7 +49,10 @@ func (c *Call) Reset() *Call {
 		return c
 	}
 	clear(c.trailers)
-	*c = Call{trailers: c.trailers[:0], try: c.try} // the next attempt empties it
+	if c.shared || c.try.Shared() {
+		return new(Call)
+	}
+	*c = Call{trailers: c.trailers[:0], try: c.try, memory: c.memory} // the next attempt empties try
 	return c
 }
 
@@ -67,7 +73,7 @@ func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
 	c.pool, c.x, c.began, c.deadline, c.probe = p, x, now, now+int64(timeout), probe
 	c.query.slowStart, c.query.now, c.query.tried = int64(p.conf.SlowStart), now, c.triedBuf[:0]
 	if x.Request.Body != nil && x.Request.Length != 0 {
-		c.replay = wire.NewReplay(x.Request.Body, int64(p.conf.Retry.Body))
+		c.takeBody()
 		for _, f := range x.Request.Trailer.Fields() {
 			c.trailers = append(c.trailers, f.Name)
 		}
@@ -125,6 +131,7 @@ func (c *Call) pick() *member {
 
 // attempt makes one try at one endpoint.
 func (c *Call) attempt(m *member, number int) *wire.Error {
+	c.shared = c.shared || c.try.Shared()
 	t := c.try.Reset()
 	t.X, t.Until, t.Late, t.Silence = c.x, time.Duration(c.deadline), wire.ErrTimeout, c.pool.conf.BodyTimeout.D()
 	if per := c.pool.conf.TryTimeout.D(); per > 0 && c.query.now+int64(per) < c.deadline {

@@ -37,10 +37,26 @@ var (
 // not copied, and can be sent again whatever its size.
 func NewReplay(body io.Reader, max int64) *Replay {
 	if b, ok := body.(*exchange.Buffered); ok && b.Whole() {
-		kept := b.Bytes()
-		return &Replay{kept: kept, read: int64(len(kept)), err: io.EOF}
+		return new(Replay).Hold(b.Bytes())
 	}
 	return &Replay{src: body, max: max}
+}
+
+// Hold makes r the replay of a body that is whole in memory, which is not written
+// to while a try may read it. r may be used again if no try was Shared.
+func (r *Replay) Hold(whole []byte) *Replay {
+	r.kept, r.read, r.err = whole, int64(len(whole)), io.EOF
+	return r
+}
+
+// Resume is NewReplay of a body of which the head was read already, which ended
+// with err if that is not nil.
+func Resume(head []byte, rest io.Reader, err error, max int64) *Replay {
+	r := &Replay{src: rest, max: max, kept: head, read: int64(len(head)), err: err}
+	if err != nil && err != io.EOF {
+		r.broken.Store(&err)
+	}
+	return r
 }
 
 // inMemory reports whether reading can never block.

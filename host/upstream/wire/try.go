@@ -36,6 +36,7 @@ type Try struct {
 	Response exchange.Response
 
 	body      *bodyReader // the try's own view of the request's
+	pumped    bool        // which a goroutine of its own reads or has read
 	wroteHead atomic.Bool // the request's head, or a part of it, was sent
 
 	// For what can wait for a context only; nil until asked for.
@@ -51,7 +52,7 @@ type Try struct {
 
 // Reset returns an empty Try: t itself, unless others may still hold on to it.
 func (t *Try) Reset() *Try {
-	if t == nil || t.ctx != nil {
+	if t == nil || t.Shared() {
 		return new(Try)
 	}
 	header, trailer := t.Response.Header, t.Response.Trailer
@@ -63,6 +64,10 @@ func (t *Try) Reset() *Try {
 	t.wroteHead.Store(false)
 	return t
 }
+
+// Shared reports whether others may still hold on to the try, and to what it was
+// given, when it is over.
+func (t *Try) Shared() bool { return t != nil && (t.ctx != nil || t.pumped) }
 
 // Context is for what can wait for a context only, such as net/http: it ends with
 // the life of X, at Until unless the response's head is there, and with Detach.
