@@ -67,13 +67,18 @@ type body struct {
 	call *Call
 	io.ReadCloser
 	lender http1.Spliceable // the same, if it lends its bytes
+	ready  http1.Ready      // the same, if it knows whether it has some
 }
 
-var _ http1.Spliceable = (*body)(nil)
+var (
+	_ http1.Spliceable = (*body)(nil)
+	_ http1.Ready      = (*body)(nil)
+)
 
 func (c *Call) bodyOf(from io.ReadCloser) io.ReadCloser {
 	lender, _ := from.(http1.Spliceable)
-	c.body = body{c, from, lender}
+	ready, _ := from.(http1.Ready)
+	c.body = body{c, from, lender, ready}
 	return &c.body
 }
 
@@ -99,13 +104,12 @@ func (b *body) SpliceSource() (c *socket.Conn, waiting []byte, n int64, ok bool)
 	return b.lender.SpliceSource()
 }
 
-// Spliced follows http1.Spliceable.
-func (b *body) Spliced(n int64, err error) {
-	b.lender.Spliced(n, err)
-	if err != nil {
-		b.call.brokeOff(err)
-	}
-}
+// Spliced follows http1.Spliceable. Whether an error is the end, the next Read
+// tells: a deadline may only have to be set anew.
+func (b *body) Spliced(n int64, err error) { b.lender.Spliced(n, err) }
+
+// Ready follows http1.Ready.
+func (b *body) Ready() bool { return b.ready != nil && b.ready.Ready() }
 
 // Close follows io.Closer.
 func (b *body) Close() error {
