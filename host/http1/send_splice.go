@@ -34,9 +34,9 @@ func (m *mover) lend() (lent bool, err *exchange.SendError) {
 	taken := int64(len(waiting))
 	var broke error
 	if from != nil && n >= leastSplice && !m.chunked && k.conn.socket.CanSplice(from) {
-		before := k.x.ResponseBytes
-		err, broke = m.splice(from, n)
-		taken += k.x.ResponseBytes - before
+		var moved int64
+		moved, err, broke = m.splice(from, n)
+		taken += moved
 	}
 	m.lender.Spliced(taken, broke)
 	m.moved += taken
@@ -75,19 +75,19 @@ func (m *mover) memory(waiting []byte) error {
 }
 
 // splice has the kernel move n bytes. broke is how reading failed.
-func (m *mover) splice(from *socket.Conn, n int64) (failed *exchange.SendError, broke error) {
+func (m *mover) splice(from *socket.Conn, n int64) (moved int64, failed *exchange.SendError, broke error) {
 	k := m.k
 	if err := k.flush(); err != nil {
-		return writeError(err), nil
+		return 0, writeError(err), nil
 	}
 	k.conn.spliceBy()
 	moved, err := k.conn.socket.Splice(from, n)
 	k.x.ResponseBytes += moved
 	if read, ok := err.(*socket.ReadError); ok {
-		return nil, read.Err
+		return moved, nil, read.Err
 	}
 	k.lost(err)
-	return writeError(err), nil
+	return moved, writeError(err), nil
 }
 
 // spliceBy is for a splice what writeBy is for a write. A write's deadline would

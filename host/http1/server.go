@@ -150,3 +150,10 @@ func (s *Server) takeCall(c *serverConn) *call {
 	k.conn, k.x.Conn = c, c.info
 	return k
 }
+
+// Connections returns how many there are.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
