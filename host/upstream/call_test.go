@@ -35,6 +35,9 @@ type nearBody struct {
 }
 
 func (b *nearBody) Read(p []byte) (int, error) {
+	if b.broken != nil {
+		return 0, b.broken
+	}
 	n := copy(p, b.left)
 	if b.left = b.left[n:]; b.left == "" {
 		return n, io.EOF
@@ -73,10 +76,8 @@ func TestLentBytesEndTheStay(t *testing.T) {
 			t.Errorf("%d in flight while bytes are lent, want 1", n)
 		}
 		lender.Spliced(int64(len(waiting)), broken)
-		if broken == nil {
-			if rest, err := io.ReadAll(x.Response.Body); len(rest) != 0 || err != nil {
-				t.Errorf("after all was lent: %q, %v", rest, err)
-			}
+		if rest, err := io.ReadAll(x.Response.Body); len(rest) != 0 || err != broken {
+			t.Errorf("after all was lent: %q, %v", rest, err)
 		}
 		if n := e.inFlight.Load(); n != 0 {
 			t.Errorf("%d in flight at the end", n)

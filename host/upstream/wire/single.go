@@ -36,6 +36,7 @@ func (c *Client) carrySingle(cn *conn, t *Try) *Error {
 	a.prepare(t)
 	reused := cn.used.Load()
 	err := a.Do()
+	t.pumped = t.pumped || a.Pumped()
 	if err == nil {
 		t.X.OnReset(a)
 		return a.accept()
