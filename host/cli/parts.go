@@ -80,7 +80,7 @@ func (d *doors) Prepare(wanted []manifest.Listener) (engine.ListenerChange, erro
 	if errors.As(err, &problems) {
 		errs := make(engine.ListenerErrors, len(problems))
 		for i, p := range problems {
-			errs[i] = &engine.ListenerError{Index: p.Listener, Err: fmt.Errorf("%s: %w", p.Path, p.Err)}
+			errs[i] = &engine.ListenerError{Index: p.Listener, Key: p.Path, Err: p.Err}
 		}
 		return nil, errs
 	}

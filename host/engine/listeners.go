@@ -23,7 +23,8 @@ type ListenerChange interface {
 
 // ListenerError is what a Listeners says of one listener.
 type ListenerError struct {
-	Index int // in the manifest's list as it was given to Prepare
+	Index int    // in the manifest's list as it was given to Prepare
+	Key   string // below the listener, such as "address"; empty: the listener itself
 	Err   error
 }
 
@@ -69,7 +70,11 @@ func (b *build) prepareListeners() {
 	switch {
 	case errors.As(err, &each):
 		for _, l := range each {
-			b.problem(fmt.Sprintf("listener[%d]", places[l.Index]), l.Error(), "")
+			path := fmt.Sprintf("listener[%d]", places[l.Index])
+			if l.Key != "" {
+				path += "." + l.Key
+			}
+			b.problem(path, l.Error(), "")
 		}
 	case err != nil:
 		b.problem("listener", err.Error(), "")

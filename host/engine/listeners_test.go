@@ -23,7 +23,7 @@ func (d *doors) Prepare(wanted []manifest.Listener) (ListenerChange, error) {
 	for i, l := range wanted {
 		addresses = append(addresses, l.Address)
 		if l.Address == d.refuse {
-			problems = append(problems, &ListenerError{Index: i, Err: errors.New("address: in use")})
+			problems = append(problems, &ListenerError{Index: i, Key: "address", Err: errors.New("in use")})
 		}
 	}
 	if problems != nil {
@@ -79,8 +79,8 @@ func TestListenersComeAndGoWithGenerations(t *testing.T) {
 	d.refuse = "127.0.0.1:2"
 	_, err := b.e.Rollback(context.Background(), 1)
 	var problems manifest.Problems
-	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "listener[1]" {
-		t.Errorf("a rollback to an address that is taken: got %v, want one problem at listener[1]", err)
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Path != "listener[1].address" {
+		t.Errorf("a rollback to an address that is taken: got %v, want one problem at listener[1].address", err)
 	}
 	if len(d.running) != 1 || d.open != 0 {
 		t.Errorf("listening on %v with %d changes open", d.running, d.open)
