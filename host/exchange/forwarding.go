@@ -72,8 +72,10 @@ func (f *Forwarding) Outbound(x *Exchange) {
 	f.via(&x.Arena, h, x.Request.Version)
 }
 
-// Returned adds Via to a response that came from the upstream.
+// Returned adds Via to a response that came from the upstream. It removes Alt-Svc:
+// clients would take it for what this host says of itself, and go past it.
 func (f *Forwarding) Returned(x *Exchange) {
+	x.Response.Header.DelKnown(AltSvc)
 	version := x.Response.Version
 	if version == 0 {
 		version = HTTP11

@@ -104,9 +104,13 @@ func TestVia(t *testing.T) {
 		t.Errorf("request: got %q, want %q", got, want)
 	}
 	x.Response.Version = HTTP10
+	x.Response.Header.Add("alt-svc", `h3=":8443"`)
 	f.Returned(x)
 	if got, want := x.Response.Header.Value("Via"), "1.0 ergo"; got != want {
 		t.Errorf("response: got %q, want %q", got, want)
+	}
+	if x.Response.Header.Has("Alt-Svc") {
+		t.Error("response: the upstream's Alt-Svc goes on")
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Server) prepare(index int, settings *manifest.Listener, kept *listener)
 		problem.Listener = index
 		return step{}, problem
 	}
-	if settings.HTTP3 {
+	if settings.HTTP3 && !settings.Link { // edge hosts pass on what they are told
 		f.announce(st.listener.socket.Addr())
 	}
 	return st, nil
