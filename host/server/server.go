@@ -1,12 +1,13 @@
 // Package server is the host's door for clients: it listens, speaks TLS and
 // HTTP, and makes of every request an exchange that it hands to a Handler.
 //
-// HTTP/1.1 is package http1's; HTTP/2, by ALPN or with prior knowledge, comes from
-// golang.org/x/net/http2 and net/http, which shows nowhere in the package's API.
-// What that costs: over HTTP/2 fields arrive sorted by name and in canonical
-// spelling, because net/http keeps them in a map; their values keep their order.
-// Nor does the expectation of a 100 (Continue) show, though it is met as soon as
-// the body is read, which is after the policies but before the upstream was asked.
+// HTTP/1 is package http1's. HTTP/2, by ALPN or with prior knowledge, comes from
+// golang.org/x/net/http2, HTTP/3 from quic-go, both by way of net/http's types,
+// which show nowhere in the package's API. What that costs: over these fields
+// arrive sorted by name and in canonical spelling, because net/http keeps them in
+// a map; their values keep their order. Over HTTP/2 the expectation of a 100
+// (Continue) does not show, though it is met as soon as the body is read, which
+// is after the policies but before the upstream was asked.
 package server
 
 import (
