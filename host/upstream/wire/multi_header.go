@@ -12,32 +12,64 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
+// copied is text that nobody writes to, whatever becomes of what it was copied from.
+type copied struct{ strings.Builder }
+
+func (c *copied) copy(s string) string {
+	start := c.Len()
+	c.WriteString(s)
+	return c.String()[start:]
+}
+
+// textSize is how much text h has.
+func textSize(h *exchange.Header) (n int) {
+	for _, f := range h.Fields() {
+		n += len(f.Name) + len(f.Value)
+	}
+	return n
+}
+
 // toHTTP renders fields for net/http, which knows them by canonical name and
 // keeps no order among names. Framing is its own affair and left out. What could
 // not stand in a message is errBadRequest.
-func toHTTP(h *exchange.Header) (http.Header, error) {
+func toHTTP(h *exchange.Header, own *copied) (http.Header, error) {
 	out := make(http.Header, h.Len()+3)
 	values := make([]string, h.Len()) // one allocation for all single values
 	for i, f := range h.Fields() {
 		if !validField(f.Name, f.Value) {
 			return nil, errBadRequest
 		}
-		name := textproto.CanonicalMIMEHeaderKey(f.Name)
+		name := textproto.CanonicalMIMEHeaderKey(own.copy(f.Name))
 		switch name {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 			continue
 		}
 		if old, ok := out[name]; ok {
-			out[name] = append(old, f.Value)
+			out[name] = append(old, own.copy(f.Value))
 			continue
 		}
-		values[i] = f.Value
+		values[i] = own.copy(f.Value)
 		out[name] = values[i : i+1 : i+1]
 	}
 	if _, ok := out["User-Agent"]; !ok {
 		out["User-Agent"] = nil // else net/http adds its own
 	}
 	return out, nil
+}
+
+// textOf returns all names and values, one behind the other.
+func textOf(h *exchange.Header) string {
+	size := 0
+	for _, f := range h.Fields() {
+		size += len(f.Name) + len(f.Value)
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, f := range h.Fields() {
+		text.WriteString(f.Name)
+		text.WriteString(f.Value)
+	}
+	return text.String()
 }
 
 func validField(name, value string) bool {

@@ -8,27 +8,30 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// request renders the head of the exchange's request for net/http.
+// request renders the head of the exchange's request for net/http, with text of its
+// own: the table that HTTP/2 packs fields by keeps it for as long as the connection.
 func (c *Client) request(t *Try) (*http.Request, error) {
 	r := &t.X.Request
 	if !validRequest(r, t.Authority) {
 		return nil, errBadRequest
 	}
-	header, err := toHTTP(&r.Header)
+	var own copied
+	own.Grow(len(r.Method) + len(r.Target) + len(t.Authority) + textSize(&r.Header))
+	header, err := toHTTP(&r.Header, &own)
 	if err != nil {
 		return nil, err
 	}
-	target, err := c.target(r.Target)
+	target, err := c.target(own.copy(r.Target))
 	if err != nil {
 		return nil, err
 	}
 	return &http.Request{
-		Method:     r.Method,
+		Method:     own.copy(r.Method),
 		URL:        target,
 		Proto:      "HTTP/2.0",
 		ProtoMajor: 2,
 		Header:     header,
-		Host:       t.Authority,
+		Host:       own.copy(t.Authority),
 	}, nil
 }
 
@@ -68,13 +71,13 @@ func (t *Try) newBody(req *http.Request) *bodyReader {
 	}
 	trailer := make(http.Header)
 	for _, name := range t.Announced {
-		trailer[http.CanonicalHeaderKey(name)] = nil
+		trailer[http.CanonicalHeaderKey(strings.Clone(name))] = nil
 	}
 	req.Trailer = trailer
 	body.atEnd = func() {
 		for _, f := range t.X.Request.Trailer.Fields() {
 			if exchange.TrailerAllowed(f.Name) && validField(f.Name, f.Value) {
-				trailer.Add(f.Name, f.Value)
+				trailer.Add(strings.Clone(f.Name), strings.Clone(f.Value))
 			}
 		}
 	}
