@@ -76,6 +76,7 @@ func (c *serverConn) hear() {
 	defer c.mu.Unlock()
 	if c.life != nil && c.waiting.Load() != 0 && c.ear == nil && !c.ahead {
 		c.ear = make(chan struct{})
+		c.socket.ReadBy(0, 0) // here: ignore sets another deadline, maybe before listen begins
 		go c.listen(c.ear)
 	}
 }
@@ -83,7 +84,6 @@ func (c *serverConn) hear() {
 // listen waits for a byte, which is the next request's, or for the end.
 func (c *serverConn) listen(ended chan<- struct{}) {
 	defer close(ended)
-	c.socket.ReadBy(0, 0)
 	n, err := c.socket.Read(c.one[:])
 	c.ahead = n > 0
 	if n == 0 && !socket.IsTimeout(err) {
