@@ -57,21 +57,6 @@ func toHTTP(h *exchange.Header, own *copied) (http.Header, error) {
 	return out, nil
 }
 
-// textOf returns all names and values, one behind the other.
-func textOf(h *exchange.Header) string {
-	size := 0
-	for _, f := range h.Fields() {
-		size += len(f.Name) + len(f.Value)
-	}
-	var text strings.Builder
-	text.Grow(size)
-	for _, f := range h.Fields() {
-		text.WriteString(f.Name)
-		text.WriteString(f.Value)
-	}
-	return text.String()
-}
-
 func validField(name, value string) bool {
 	return httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(value)
 }
