@@ -279,3 +279,48 @@ func TestHammerPool(t *testing.T) {
 		t.Errorf("%d were made, %d stopped", made, stopped)
 	}
 }
+
+// More want an instance than there are, and nobody waits in vain.
+func TestPoolLeavesNobodyWaiting(t *testing.T) {
+	var f things
+	p := f.pool(t, 2, time.Minute)
+	defer closePool(t, p)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 2000 {
+				p.Release(acquire(t, p), false)
+			}
+		})
+	}
+	wg.Wait()
+	if got := p.Stats(); got.Busy != 0 || got.Instances > 2 || got.Overloads != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A close amid lending leaves nothing behind.
+func TestHammerPoolClose(t *testing.T) {
+	for range 50 {
+		var f things
+		p := f.pool(t, 8, ample)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for {
+					i, err := p.Acquire(context.Background())
+					if err != nil {
+						return
+					}
+					p.Release(i, false)
+				}
+			})
+		}
+		runtime.Gosched()
+		closePool(t, p)
+		wg.Wait()
+		if made, stopped := f.made.Load(), f.stopped.Load(); made != stopped {
+			t.Fatalf("%d were made, %d stopped", made, stopped)
+		}
+	}
+}
