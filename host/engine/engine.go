@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/engine/disk"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -52,10 +53,10 @@ type Engine struct {
 	closed  atomic.Bool
 
 	turn    chan struct{} // full through a whole swap, rollback or check; guards disk and lastID
-	disk    *disk         // nil before the first swap
+	disk    *disk.Disk    // nil before the first swap
 	lastID  uint64        // of the newest generation
 	slots   slots
-	history history
+	history disk.History
 
 	rides sync.Pool     // of *ride
 	seats atomic.Uint32 // given to rides

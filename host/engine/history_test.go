@@ -5,9 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
+
+	"github.com/ergoproxy/ergo/host/engine/disk"
 )
 
 func TestHistorySurvivesARestart(t *testing.T) {
@@ -40,72 +40,6 @@ func TestHistorySurvivesARestart(t *testing.T) {
 	}
 }
 
-func TestHistoryIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.jsonl")
-	var h history
-	if err := h.open(path); err != nil {
-		t.Fatal(err)
-	}
-	long := make([]string, 3*maxLines)
-	for i := range long {
-		long[i] = strings.Repeat("x", 3*maxLineBytes)
-	}
-	now := time.Now()
-	for n := range uint64(3 * maxRecords) {
-		r := Record{Time: now, To: n}
-		if n > 3*maxRecords-5 {
-			r.Problems = long
-		}
-		if err := h.add(r); err != nil {
-			t.Fatal(err)
-		}
-		if h.lines > 2*maxRecords {
-			t.Fatalf("the file has %d lines", h.lines)
-		}
-	}
-	if err := h.close(); err != nil {
-		t.Fatal(err)
-	}
-	var again history
-	if err := again.open(path); err != nil {
-		t.Fatal(err)
-	}
-	defer again.close()
-	for _, records := range [][]Record{h.list(), again.list()} {
-		first, last := records[0], records[len(records)-1]
-		if len(records) != maxRecords || first.To != 2*maxRecords || last.To != 3*maxRecords-1 {
-			t.Errorf("%d records, %d to %d; want the last %d", len(records), first.To, last.To, maxRecords)
-		}
-		if n := len(last.Problems); n != maxLines+1 || len(last.Problems[0]) > maxLineBytes+3 {
-			t.Errorf("a record has %d lines, the first of %d bytes", n, len(last.Problems[0]))
-		}
-	}
-}
-
-func TestHistoryAfterACrash(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.jsonl")
-	text := `{"time":"2026-01-02T03:04:05Z","cause":"start","to":7}
-null
-{"time":"2026-01-02T03:04:06Z","cau`
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var h history
-	if err := h.open(path); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.add(Record{Time: time.Now(), To: 8}); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.close(); err != nil {
-		t.Fatal(err)
-	}
-	records, err := readRecords(path)
-	if err != nil || len(records) != 2 || records[0].To != 7 || records[1].To != 8 {
-		t.Errorf("got %+v, %v; want the two whole records", records, err)
-	}
-}
-
 func TestIDsGoOnWithoutTheArchive(t *testing.T) {
 	b := newBench(t)
 	b.swap(b.manifest([]string{mark("1")}, nil))
@@ -113,7 +47,7 @@ func TestIDsGoOnWithoutTheArchive(t *testing.T) {
 	if err := b.e.Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(archiveIn(filepath.Join(b.folder, "data", "both"))); err != nil {
+	if err := os.RemoveAll(disk.ArchiveIn(filepath.Join(b.folder, "data", "both"))); err != nil {
 		t.Fatal(err)
 	}
 	b.start()

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ergoproxy/ergo/host/engine/disk"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/tier"
@@ -101,7 +102,7 @@ func (b *build) artifact(name string, p manifest.Policy) (*policy.Artifact, erro
 	}
 	a, err := policy.LoadArtifact(p.Source)
 	if errors.Is(err, fs.ErrNotExist) && p.Digest != "" {
-		if a := b.e.stored(b.m.Host.Data, p.Digest); a != nil {
+		if a := disk.Stored(b.e.folder(b.m.Host.Data), p.Digest); a != nil {
 			b.warn("policy."+name+".source", "is gone: the pinned module comes from the store", "put it back, so that other hosts can start")
 			return a, nil
 		}

@@ -4,82 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
-	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/engine/disk"
 )
-
-// disk is what an engine keeps under the data directory, in a folder of its
-// mode: an edge host and a service host may share the directory.
-type disk struct {
-	archive *archive
-	store   *policy.Store
-	lock    *os.File
-}
-
-// errHeld says that another process works with the data directory.
-var errHeld = errors.New("held by another host: give each its own host.data")
 
 // openDisk opens what is under the data directory, once: a manifest that names
 // another one takes effect at the next start.
-func (e *Engine) openDisk(data string) (*disk, error) {
+func (e *Engine) openDisk(data string) (*disk.Disk, error) {
 	if e.disk != nil {
 		return e.disk, nil
 	}
-	folder := e.folder(data)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, fmt.Errorf("open data directory: %w", err)
-	}
-	lock, err := lockFolder(filepath.Join(folder, "lock"))
+	d, err := disk.Open(e.folder(data), &e.history)
 	if err != nil {
-		return nil, fmt.Errorf("open data directory: %w", err)
+		return nil, err
 	}
-	if err := e.fillDisk(folder, lock); err != nil {
-		return nil, errors.Join(err, lock.Close(), e.history.close())
-	}
-	return e.disk, nil
-}
-
-// folder is where an engine of its mode keeps things under a data directory.
-func (e *Engine) folder(data string) string { return filepath.Join(data, string(e.opts.Mode)) }
-
-// fillDisk opens the parts of a folder that is locked.
-func (e *Engine) fillDisk(folder string, lock *os.File) error {
-	a, err := openArchive(archiveIn(folder))
+	ids, err := d.Archive.IDs()
 	if err != nil {
-		return err
+		return nil, errors.Join(err, d.Close(), e.history.Close())
 	}
-	store, err := policy.OpenStore(storeIn(folder))
-	if err != nil {
-		return err
-	}
-	ids, err := a.ids()
-	if err != nil {
-		return err
-	}
-	if err := e.history.open(filepath.Join(folder, "history.jsonl")); err != nil {
-		return err
-	}
-	e.lastID = max(e.lastID, e.history.lastID())
+	e.lastID = max(e.lastID, e.history.LastID())
 	if len(ids) > 0 {
 		e.lastID = max(e.lastID, ids[len(ids)-1])
 	}
-	e.disk = &disk{archive: a, store: store, lock: lock}
-	return nil
+	e.disk = d
+	return d, nil
 }
 
-func archiveIn(folder string) string { return filepath.Join(folder, "generations") }
-func storeIn(folder string) string   { return filepath.Join(folder, "store") }
+// folder is where an engine of its mode keeps things under a data directory: an
+// edge host and a service host may share the directory.
+func (e *Engine) folder(data string) string { return filepath.Join(data, string(e.opts.Mode)) }
 
 // closeDisk lets another process have the data directory.
 func (e *Engine) closeDisk() error {
 	if e.disk == nil {
 		return nil
 	}
-	lock := e.disk.lock
+	d := e.disk
 	e.disk = nil
-	return errors.Join(e.history.close(), lock.Close())
+	return errors.Join(e.history.Close(), d.Close())
 }
 
 // number gives b's generation its id and keeps it on disk. A disk that is full
@@ -87,7 +50,7 @@ func (e *Engine) closeDisk() error {
 // start; only another host's directory is left alone.
 func (e *Engine) number(b *build) error {
 	err := e.keepOnDisk(b)
-	if err == nil || errors.Is(err, errHeld) {
+	if err == nil || errors.Is(err, disk.ErrHeld) {
 		return err
 	}
 	e.lastID++
@@ -103,15 +66,15 @@ func (e *Engine) keepOnDisk(b *build) error {
 	if err != nil {
 		return err
 	}
-	entry := archived{ID: e.lastID + 1, Path: b.m.Source().File(), Manifest: b.text, Artifacts: map[string]string{}}
+	entry := disk.Entry{ID: e.lastID + 1, Path: b.m.Source().File(), Manifest: b.text, Artifacts: map[string]string{}}
 	for name, artifact := range b.artifacts {
-		digest, err := d.store.Put(artifact)
+		digest, err := d.Store.Put(artifact)
 		if err != nil {
 			return err
 		}
 		entry.Artifacts[name] = digest
 	}
-	if err := d.archive.save(entry); err != nil {
+	if err := d.Archive.Save(entry); err != nil {
 		return err
 	}
 	e.lastID++
@@ -123,9 +86,9 @@ func (e *Engine) keepOnDisk(b *build) error {
 // tidy removes from disk all but the newest generations and what they are made
 // of. What cannot be removed is in nobody's way.
 func (e *Engine) tidy(keep int) {
-	err := e.disk.archive.keepNewest(keep)
+	err := e.disk.Archive.KeepNewest(keep)
 	if err == nil {
-		err = e.disk.clean()
+		err = e.disk.Clean()
 	}
 	if err != nil {
 		e.opts.Log.Warn("old generations stay on disk", "err", err)
@@ -138,7 +101,7 @@ func (e *Engine) forgetAfter(id uint64) {
 	if e.disk == nil {
 		return
 	}
-	if err := e.disk.archive.removeAfter(id); err != nil {
+	if err := e.disk.Archive.RemoveAfter(id); err != nil {
 		e.opts.Log.Warn("generations that were rolled back stay on disk", "err", err)
 	}
 	e.noteArchived()
@@ -146,32 +109,13 @@ func (e *Engine) forgetAfter(id uint64) {
 
 // noteArchived notes what is on disk for who asks meanwhile.
 func (e *Engine) noteArchived() {
-	ids, err := e.disk.archive.ids()
+	ids, err := e.disk.Archive.IDs()
 	if err != nil {
 		e.opts.Log.Warn("archived generations cannot be told", "err", err)
 	}
 	e.mu.Lock()
 	e.archived = ids
 	e.mu.Unlock()
-}
-
-// clean removes what no archived generation is made of.
-func (d *disk) clean() error {
-	ids, err := d.archive.ids()
-	if err != nil {
-		return err
-	}
-	var digests []string
-	for _, id := range ids {
-		entry, err := d.archive.load(id)
-		if err != nil {
-			return err
-		}
-		for _, digest := range entry.Artifacts {
-			digests = append(digests, digest)
-		}
-	}
-	return d.store.Keep(digests)
 }
 
 // reopen prepares a generation that is still whole in memory to run again.
@@ -187,7 +131,7 @@ func (e *Engine) restore(ctx context.Context, stack []*generation, steps int) (*
 	if e.disk == nil || len(stack) == 0 {
 		return nil, ErrNoGeneration
 	}
-	ids, err := e.disk.archive.ids()
+	ids, err := e.disk.Archive.IDs()
 	if err != nil {
 		return nil, err
 	}
@@ -198,11 +142,11 @@ func (e *Engine) restore(ctx context.Context, stack []*generation, steps int) (*
 	if steps > older {
 		return nil, fmt.Errorf("%d steps back, with %d kept: %w", steps+len(stack)-1, older+len(stack)-1, ErrNoGeneration)
 	}
-	entry, err := e.disk.archive.load(ids[older-steps])
+	entry, err := e.disk.Archive.Load(ids[older-steps])
 	if err != nil {
 		return nil, err
 	}
-	b, err := e.build(ctx, Source{Path: entry.Path, Data: entry.Manifest}, sources{digests: entry.Artifacts, store: e.disk.store})
+	b, err := e.build(ctx, Source{Path: entry.Path, Data: entry.Manifest}, sources{digests: entry.Artifacts, store: e.disk.Store})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("build generation %d again", entry.ID), err)
 	}

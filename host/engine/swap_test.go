@@ -139,7 +139,7 @@ func TestFewerKeptGenerations(t *testing.T) {
 	}
 	b.swap(b.manifest([]string{mark("5")}, nil, "keep_generations = 1"))
 	eventually(t, "the surplus is closed", func() bool { return b.loader.open() == 2 })
-	ids, err := b.e.disk.archive.ids()
+	ids, err := b.e.disk.Archive.IDs()
 	if err != nil || len(ids) != 2 {
 		t.Errorf("the archive has %v, %v; want two generations", ids, err)
 	}

@@ -26,8 +26,12 @@ func (w *window) add(now int64, span time.Duration, total, some int64) {
 		s.total.Store(0)
 		s.some.Store(0)
 	}
-	s.total.Add(total)
-	s.some.Add(some)
+	if total != 0 {
+		s.total.Add(total)
+	}
+	if some != 0 {
+		s.some.Add(some)
+	}
 }
 
 // sum returns the counts of the last span, the slice that is passing included.

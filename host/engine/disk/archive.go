@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"encoding/json"
@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// archive keeps the manifests of the last generations on disk, so that a
+// Archive keeps the manifests of the last generations on disk, so that a
 // rollback reaches across a restart and ids go on where they stopped. The
 // modules themselves are in the content store.
-type archive struct{ folder string }
+type Archive struct{ folder string }
 
-// archived is what a generation is built from again.
-type archived struct {
+// Entry is what a generation is built from again.
+type Entry struct {
 	ID        uint64            `json:"id"`
 	Path      string            `json:"path"`      // of the manifest; relative paths in it start here
 	Manifest  []byte            `json:"manifest"`  // as it was written: references, not secrets
@@ -27,15 +27,15 @@ type archived struct {
 
 // openArchive makes the folder, private to its owner: a manifest may hold
 // literal secrets.
-func openArchive(folder string) (*archive, error) {
+func openArchive(folder string) (*Archive, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open archive of generations: %w", err)
 	}
-	return &archive{folder}, nil
+	return &Archive{folder}, nil
 }
 
-// ids returns the ids of all archived generations, ascending.
-func (a *archive) ids() ([]uint64, error) {
+// IDs returns the ids of all archived generations, ascending.
+func (a *Archive) IDs() ([]uint64, error) {
 	entries, err := os.ReadDir(a.folder)
 	if err != nil {
 		return nil, fmt.Errorf("list archived generations: %w", err)
@@ -51,8 +51,8 @@ func (a *archive) ids() ([]uint64, error) {
 	return ids, nil
 }
 
-// save writes a generation whole or not at all.
-func (a *archive) save(entry archived) error {
+// Save writes a generation whole or not at all.
+func (a *Archive) Save(entry Entry) error {
 	text, err := json.Marshal(entry)
 	if err == nil {
 		err = writeFile(a.file(entry.ID), text)
@@ -63,18 +63,18 @@ func (a *archive) save(entry archived) error {
 	return nil
 }
 
-// keepNewest removes all but that many of the newest generations.
-func (a *archive) keepNewest(keep int) error {
-	ids, err := a.ids()
+// KeepNewest removes all but that many of the newest generations.
+func (a *Archive) KeepNewest(keep int) error {
+	ids, err := a.IDs()
 	if err != nil {
 		return err
 	}
 	return a.remove(ids[:max(0, len(ids)-keep)])
 }
 
-// removeAfter removes the generations that are newer than id.
-func (a *archive) removeAfter(id uint64) error {
-	ids, err := a.ids()
+// RemoveAfter removes the generations that are newer than id.
+func (a *Archive) RemoveAfter(id uint64) error {
+	ids, err := a.IDs()
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (a *archive) removeAfter(id uint64) error {
 	return a.remove(ids[older:])
 }
 
-func (a *archive) remove(ids []uint64) error {
+func (a *Archive) remove(ids []uint64) error {
 	for _, id := range ids {
 		if err := os.Remove(a.file(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove archived generation %d: %w", id, err)
@@ -94,20 +94,20 @@ func (a *archive) remove(ids []uint64) error {
 	return nil
 }
 
-// load reads a generation back.
-func (a *archive) load(id uint64) (archived, error) {
-	var entry archived
+// Load reads a generation back.
+func (a *Archive) Load(id uint64) (Entry, error) {
+	var entry Entry
 	text, err := os.ReadFile(a.file(id))
 	if err == nil {
 		err = json.Unmarshal(text, &entry)
 	}
 	if err != nil {
-		return archived{}, fmt.Errorf("read archived generation %d: %w", id, err)
+		return Entry{}, fmt.Errorf("read archived generation %d: %w", id, err)
 	}
 	return entry, nil
 }
 
-func (a *archive) file(id uint64) string {
+func (a *Archive) file(id uint64) string {
 	return filepath.Join(a.folder, fmt.Sprintf("%08d.json", id))
 }
 

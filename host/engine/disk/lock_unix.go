@@ -1,6 +1,6 @@
 //go:build unix
 
-package engine
+package disk
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func lockFolder(path string) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w", path, errHeld)
+			return nil, fmt.Errorf("%s: %w", path, ErrHeld)
 		}
 		return nil, err
 	}
