@@ -62,7 +62,8 @@ type Trip struct {
 	over     bool
 	wrote    bool // something was sent
 	heard    bool // something was received
-	broken   bool // sending failed
+	tried    bool // to send
+	broken   bool // sending failed on the way
 	sent     bool // the request was, to its end
 	answered bool // the final head is there
 	surplus  bool // bytes came that belong to no response
@@ -77,7 +78,6 @@ type Trip struct {
 	more       []byte // from Client.Buffers: for the body, if the head left too little room
 	mem        []byte // of one of them: where bytes are received now
 	start, end int    // of mem: what was received and not consumed
-	filled     bool   // the last read got all it asked for
 
 	left    int64 // of a body with a length
 	decoder ChunkDecoder
@@ -88,9 +88,10 @@ type Trip struct {
 }
 
 // Do sends the request and waits for the head of the response. With an error the
-// trip is over; os.ErrDeadlineExceeded is of Until, of Life's deadline, or of an
-// interruption: who wants to know looks. A response without a body, and a
-// connection that switched protocols, leave nothing to be read.
+// trip is over. It is Body's, if that broke; os.ErrDeadlineExceeded is of Until, of
+// Life's deadline, or of an interruption: who wants to know looks. A response
+// without a body, and a connection that switched protocols, leave nothing to be
+// read.
 func (t *Trip) Do() error {
 	if cause := t.Life.Hold(t.Conn); cause != nil {
 		t.over = true
@@ -109,6 +110,9 @@ func (t *Trip) Do() error {
 	}
 	if err != nil {
 		t.finish(false)
+		if t.pump != nil {
+			err = t.pump.failed(err)
+		}
 	}
 	return err
 }
@@ -130,7 +134,7 @@ func (t *Trip) Heard() bool { return t.heard }
 // Untouched reports whether the connection is as it was before: the trip ended
 // before it used it.
 func (t *Trip) Untouched() bool {
-	return t.over && !t.wrote && !t.broken && !t.heard && !t.Conn.Interrupted()
+	return t.over && !t.tried && !t.Conn.Interrupted()
 }
 
 // Pumped reports whether the request's body was sent by a goroutine of its own,
@@ -146,10 +150,6 @@ func (t *Trip) Over() bool { return t.over }
 func (t *Trip) Reusable() bool {
 	return t.over && t.sent && t.bodyErr == io.EOF && !t.surplus && !t.Response.Close && !t.Conn.Interrupted()
 }
-
-// Drained reports whether the last read of the connection left nothing behind, as
-// far as can be said without asking the system again.
-func (t *Trip) Drained() bool { return !t.filled }
 
 // finish ends the trip. whole says that the response was read to its end.
 func (t *Trip) finish(whole bool) {

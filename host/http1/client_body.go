@@ -32,6 +32,9 @@ func (t *Trip) Read(p []byte) (n int, err error) {
 		n, err = t.readCounted(p)
 	}
 	if err != nil {
+		if err != io.EOF && t.pump != nil {
+			err = t.pump.failed(err)
+		}
 		t.endBody(err)
 	}
 	return n, err
@@ -155,7 +158,6 @@ func (t *Trip) take(p []byte) (int, error) {
 	for {
 		n, err := t.Conn.Read(p)
 		if n > 0 {
-			t.filled = n == len(p)
 			return n, nil
 		}
 		if !socket.IsTimeout(err) || t.Conn.Interrupted() {
@@ -245,7 +247,6 @@ func (t *Trip) Spliced(n int64, err error) {
 		t.start += int(memory)
 		t.left -= n
 	}
-	t.filled = t.filled || moved > 0
 	if err == nil && t.left == 0 && !t.Response.Framing.Chunked {
 		t.endBody(io.EOF)
 		return

@@ -90,7 +90,6 @@ func (t *Trip) readHead() error {
 		t.buf = t.mem
 	}
 	n, err := t.Conn.Read(t.mem[t.end:])
-	t.filled = t.end+n == len(t.mem)
 	t.end += n
 	if n > 0 {
 		return nil
@@ -101,7 +100,7 @@ func (t *Trip) readHead() error {
 // first notes the first bytes that were received.
 func (t *Trip) first(buf []byte, n int) {
 	t.buf, t.mem, t.end = buf, buf, n
-	t.heard, t.filled = true, n == len(buf)
+	t.heard = true
 }
 
 // grow moves what was received to larger memory.

@@ -21,6 +21,7 @@ type pump struct {
 	detached bool // by the trip: nothing of the exchange may be looked at any more
 	ending   bool // nothing is left to be read
 	sent     bool
+	err      error // why the request will never be complete
 }
 
 // lastWords is how long a response that is complete waits for the last bytes of
@@ -67,7 +68,7 @@ func (p *pump) run() {
 		if err != nil {
 			// The request will never be complete: the server must not take what it
 			// has for all there is, and nobody should wait for its answer.
-			p.interrupt()
+			p.interrupt(err)
 			return
 		}
 		// The other one finds out why, if this fails.
@@ -75,8 +76,8 @@ func (p *pump) run() {
 			return
 		}
 		if p.feed.ended {
-			if p.feed.surplus(buffer) != nil {
-				p.interrupt()
+			if err := p.feed.surplus(buffer); err != nil {
+				p.interrupt(err)
 				return
 			}
 			p.mu.Lock()
@@ -109,11 +110,22 @@ func (p *pump) next(dst []byte) ([]byte, error) {
 	return message, nil
 }
 
-// interrupt makes whoever waits for the response give up.
-func (p *pump) interrupt() {
+// interrupt makes whoever waits for the response give up, for a reason.
+func (p *pump) interrupt(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.detached {
+		p.err = err
 		p.conn.Interrupt()
 	}
+}
+
+// failed returns why the request will never be complete, err if it may.
+func (p *pump) failed(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err
+	}
+	return err
 }

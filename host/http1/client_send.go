@@ -75,9 +75,10 @@ func (t *Trip) write(head, body []byte) error {
 	if len(head)+len(body) == 0 {
 		return nil
 	}
+	t.tried = true
 	n, err := t.Conn.WriteTwo(head, body)
 	t.wrote = t.wrote || n > 0
-	t.broken = err != nil
+	t.broken = err != nil && t.wrote
 	return err
 }
 
@@ -92,10 +93,11 @@ func (t *Trip) writeLast(head, body []byte) error {
 	if unsafe.SliceData(head) == unsafe.SliceData(t.out) {
 		t.out = nil
 	}
+	t.tried = true
 	wrote, buf, n, err := t.Conn.Ask(head, body, t.Client.Buffers)
 	t.wrote = t.wrote || wrote > 0
 	t.sent = wrote == len(head)+len(body)
-	t.broken = !t.sent
+	t.broken = !t.sent && t.wrote
 	if n > 0 {
 		t.first(buf, n)
 	}
@@ -121,6 +123,7 @@ type feed struct {
 const (
 	chunkHead = len("ffff\r\n")
 	chunkTail = len("\r\n0\r\n\r\n")
+	maxChunk  = 0xffff
 	leastData = 512
 )
 
@@ -149,7 +152,7 @@ func (f *feed) read(dst []byte) ([]byte, error) {
 	start := len(dst)
 	room := dst[start:cap(dst)]
 	if f.chunked {
-		room = room[chunkHead : len(room)-chunkTail]
+		room = room[chunkHead:min(len(room)-chunkTail, chunkHead+maxChunk)]
 	} else if int64(len(room)) > f.left {
 		room = room[:f.left]
 	}

@@ -193,13 +193,14 @@ func TestTripBrokenBody(t *testing.T) {
 	cases := map[string]struct {
 		body   io.Reader
 		length int64
+		want   error
 	}{
-		"breaks, counted":      {io.MultiReader(strings.NewReader("part"), failing{broken}), 100},
-		"breaks, chunked":      {io.MultiReader(strings.NewReader("part"), failing{broken}), exchange.UnknownLength},
-		"too short":            {strings.NewReader("four"), 5},
-		"too long":             {strings.NewReader("four"), 3},
-		"breaks while ready":   {ready{failing{broken}, true}, 5},
-		"shorter, while ready": {ready{strings.NewReader("four"), true}, 5},
+		"breaks, counted":      {io.MultiReader(strings.NewReader("part"), failing{broken}), 100, broken},
+		"breaks, chunked":      {io.MultiReader(strings.NewReader("part"), failing{broken}), exchange.UnknownLength, broken},
+		"too short":            {strings.NewReader("four"), 5, http1.ErrBodyLength},
+		"too long":             {strings.NewReader("four"), 3, http1.ErrBodyLength},
+		"breaks while ready":   {ready{failing{broken}, true}, 5, broken},
+		"shorter, while ready": {ready{strings.NewReader("four"), true}, 5, http1.ErrBodyLength},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -214,8 +215,8 @@ func TestTripBrokenBody(t *testing.T) {
 				}
 				io.Copy(io.Discard, conn)
 			}), c.body, c.length)
-			if err := trip.Do(); err == nil || trip.Reusable() {
-				t.Errorf("got %v, reusable %v", err, trip.Reusable())
+			if err := trip.Do(); err != c.want || trip.Reusable() {
+				t.Errorf("got %v, reusable %v, want %v", err, trip.Reusable(), c.want)
 			}
 			trip.Conn.Close()
 			if c.length != 3 {

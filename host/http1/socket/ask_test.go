@@ -67,6 +67,24 @@ func TestAskNobody(t *testing.T) {
 	})
 }
 
+// What was there before would be taken for the answer.
+func TestAskLooksFirst(t *testing.T) {
+	b := &Buffers{Size: 1 << 10}
+	ours, theirs := pair(t, func(c net.Conn) net.Conn { return c })
+	theirs.Write([]byte("unasked"))
+	eventually(t, func() bool { return !ours.Quiet() })
+	wrote, _, n, err := ours.Ask(question(b, "head"), nil, b)
+	if wrote != 0 || n != 0 || err != ErrUnasked {
+		t.Errorf("bytes are there: got %d sent, %d received, %v", wrote, n, err)
+	}
+	ours, theirs = pair(t, func(c net.Conn) net.Conn { return c })
+	theirs.CloseWrite()
+	eventually(t, func() bool { return !ours.Quiet() })
+	if wrote, _, n, err = ours.Ask(question(b, "head"), nil, b); wrote != 0 || n != 0 || err != io.EOF {
+		t.Errorf("the peer has gone: got %d sent, %d received, %v", wrote, n, err)
+	}
+}
+
 func TestAskEndsInTime(t *testing.T) {
 	b := &Buffers{Size: 1 << 10}
 	each(t, func(t *testing.T, ours *Conn, theirs *net.TCPConn) {

@@ -25,3 +25,11 @@ func sysWrite(fd uintptr, a, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&parts[0])), uintptr(len(parts)))
 	return int(n), errno
 }
+
+// sysPeek reports how many bytes wait, as far as one.
+func sysPeek(fd uintptr) (int, syscall.Errno) {
+	var b [1]byte
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}

@@ -26,9 +26,11 @@ type operation struct {
 	buf     []byte
 	second  []byte // of a write of two
 	from    *Buffers
-	asking  bool // of a read: what is to be written is written first
-	n       int
-	err     error
+	// Of a read: what is to be written is to be written first, and was not, because
+	// there was something to be read.
+	asking, answered bool
+	n                int
+	err              error
 }
 
 // newRaw returns nil if c is not plain TCP.

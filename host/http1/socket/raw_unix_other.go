@@ -25,6 +25,13 @@ func sysWrite(fd uintptr, a, b []byte) (int, syscall.Errno) {
 	return max(n, 0), errnoOf(err)
 }
 
+// sysPeek reports how many bytes wait, as far as one.
+func sysPeek(fd uintptr) (int, syscall.Errno) {
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return max(n, 0), errnoOf(err)
+}
+
 func errnoOf(err error) syscall.Errno {
 	if errno, ok := err.(syscall.Errno); ok {
 		return errno

@@ -110,9 +110,8 @@ func (c *Client) Carry(t *Try) *Error {
 	if pool == nil {
 		return &Error{Cause: exchange.CauseProtocol, Blame: BlameHost, Err: errNotUpgradable}
 	}
-	careful := t.Replay != nil || !Idempotent(t.X.Request.Method)
 	for free := maxFreeTries; ; free-- {
-		cn, err := pool.acquire(t, t.Room, careful)
+		cn, err := pool.acquire(t, t.Room, t.Replay == nil)
 		if err != nil {
 			if e := t.Ended(); e != nil {
 				return e
@@ -126,20 +125,9 @@ func (c *Client) Carry(t *Try) *Error {
 			e = c.carrySingle(cn, t)
 		}
 		// Another connection is free of charge if this one had been closed while it
-		// was idle: if the request never left, or if it may be sent twice and nobody
-		// had looked whether the connection was still there.
-		if e == nil || !e.Stale || e.Sent && careful || isRefusal(e.Err) || free == 0 || !t.Replayable() || t.Ended() != nil {
+		// was idle and the request never left.
+		if e == nil || !e.Stale || e.Sent || isRefusal(e.Err) || free == 0 || !t.Replayable() || t.Ended() != nil {
 			return e
 		}
-		careful = careful || e.Sent
 	}
-}
-
-// Idempotent reports whether a method may be repeated (RFC 9110, 9.2.2).
-func Idempotent(method string) bool {
-	switch method {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
 }

@@ -16,6 +16,7 @@ import (
 // a time and belongs to whoever acquired it; an HTTP/2 one is shared.
 type conn struct {
 	single *socket.Conn // HTTP/1.1
+	secure bool         // of single: over TLS
 	multi  *http.ClientConn
 	below  *watched // of HTTP/2
 
@@ -28,26 +29,21 @@ type conn struct {
 
 	// used says that it has carried a request before.
 	used atomic.Bool
-	// suspect says of an HTTP/1.1 connection that more may have come than was read.
-	suspect bool
 	// Of HTTP/2: requests that use it or are about to, and whether new ones may.
 	users    atomic.Int64
 	retired  atomic.Bool
 	lastUsed atomic.Int64
 }
 
-// peekAfter is how long an HTTP/1.1 connection may be idle and still be used
-// without a look: looking costs a system call.
-const peekAfter = time.Second
-
 // quiet reports whether an idle HTTP/1.1 connection looks as it should: still
-// there, and nothing has come that nobody asked for. Unless it is to be careful, it
-// only looks if there is reason to.
-func (c *conn) quiet(careful bool, now time.Duration) bool {
-	if !careful && !c.suspect && now-c.idleSince < peekAfter {
-		return true
+// there, and nothing has come that nobody asked for. On a plain one the request
+// looks itself (socket.Conn.Ask), unless it is one that is not sent in one go. TLS
+// says something of its own after the handshake, until the first answer.
+func (c *conn) quiet(inOneGo bool) bool {
+	if c.secure {
+		return !c.used.Load() || c.single.Quiet()
 	}
-	return c.single.Quiet()
+	return inOneGo || c.single.Quiet()
 }
 
 // reserve takes a stream of an HTTP/2 connection; finish gives it back. A few

@@ -56,7 +56,7 @@ func (c *connector) connect(ctx context.Context) (*conn, error) {
 	}
 	if c.Scheme != "https" {
 		if c.h1 {
-			return newSingle(raw), nil
+			return newSingle(raw, false), nil
 		}
 		below := watch(raw)
 		return c.newMulti(ctx, below, below)
@@ -73,12 +73,14 @@ func (c *connector) connect(ctx context.Context) (*conn, error) {
 		below.Close()
 		return nil, errNotHTTP2
 	case !multi:
-		return newSingle(secure), nil
+		return newSingle(secure, true), nil
 	}
 	return c.newMulti(ctx, below, secure)
 }
 
-func newSingle(c net.Conn) *conn { return &conn{single: socket.New(c), born: exchange.Clock()} }
+func newSingle(c net.Conn, secure bool) *conn {
+	return &conn{single: socket.New(c), secure: secure, born: exchange.Clock()}
+}
 
 // madeKey finds the connection that madeBefore returns.
 type madeKey struct{}

@@ -56,6 +56,10 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Withdrawn reports whether the endpoint was taken off while the request had it in
+// mind: it was not asked, and never will be.
+func (e *Error) Withdrawn() bool { return e.Err == errClosed }
+
 // Failure renders e for the exchange.
 func (e *Error) Failure() *exchange.Failure {
 	return &exchange.Failure{Cause: e.Cause, Status: e.status(), RetryAfter: e.RetryAfter, Err: e}

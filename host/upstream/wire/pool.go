@@ -81,18 +81,18 @@ func newPool(limits manifest.Connections, single bool, connect func(context.Cont
 type patience interface{ Context() context.Context }
 
 // acquire returns a connection that may carry a request now. It waits for one
-// until t's context ends. An idle one is looked at first if the request is to be
-// careful, because it may not be sent twice. The caller calls finish on it, once.
-func (p *pool) acquire(t patience, r *Room, careful bool) (*conn, error) {
+// until t's context ends. inOneGo says that the request is sent so (conn.quiet).
+// The caller calls finish on it, once.
+func (p *pool) acquire(t patience, r *Room, inOneGo bool) (*conn, error) {
 	if c := p.reserveShared(); c != nil {
 		return c, nil
 	}
-	for now := exchange.Clock(); ; {
+	for {
 		w, c, err := p.take(r)
 		switch {
 		case w != nil:
 			return p.await(t.Context(), w, r)
-		case c == nil || c.quiet(careful, now):
+		case c == nil || c.quiet(inOneGo):
 			return c, err
 		}
 		c.close()
@@ -369,6 +369,10 @@ func (p *pool) sweep(now time.Duration) {
 	p.streamFreed()
 }
 
+// lookAfter is how long a connection is idle before it is looked at without being
+// needed.
+const lookAfter = time.Second
+
 // closeUnquiet closes what was idle for a while and left by its endpoint. It looks
 // without holding up requests, so that it asks again who is idle.
 func (p *pool) closeUnquiet(now time.Duration) {
@@ -379,13 +383,13 @@ func (p *pool) closeUnquiet(now time.Duration) {
 	var unquiet []idler
 	p.mu.Lock()
 	for _, c := range p.idle { // in the order in which they became so
-		if now-c.idleSince < peekAfter {
+		if now-c.idleSince < lookAfter {
 			break
 		}
 		unquiet = append(unquiet, idler{c, c.idleSince})
 	}
 	p.mu.Unlock()
-	unquiet = slices.DeleteFunc(unquiet, func(c idler) bool { return c.single.Quiet() })
+	unquiet = slices.DeleteFunc(unquiet, func(c idler) bool { return c.quiet(false) })
 	if len(unquiet) == 0 {
 		return
 	}

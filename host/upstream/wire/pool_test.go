@@ -67,7 +67,7 @@ func TestAbandonPassesOnWhatWasGranted(t *testing.T) {
 		until(t, "grant", func() bool { return len(first.ready) == 1 })
 		second := make(chan *conn)
 		go func() {
-			c, err := p.acquire(patient{context.Background()}, r, false)
+			c, err := p.acquire(patient{context.Background()}, r, true)
 			if err != nil {
 				t.Error(err)
 			}
@@ -90,13 +90,13 @@ func TestAbandonPassesOnWhatWasGranted(t *testing.T) {
 
 func TestAbandonInTheQueue(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(patient{context.Background()}, r, false)
+	c, err := p.acquire(patient{context.Background()}, r, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	time.AfterFunc(10*time.Millisecond, func() { cancel(ErrTimeout) })
-	if _, err := p.acquire(patient{ctx}, r, false); !errors.Is(err, ErrTimeout) {
+	if _, err := p.acquire(patient{ctx}, r, true); !errors.Is(err, ErrTimeout) {
 		t.Errorf("got %v, want the reason", err)
 	}
 	if r.Count.Load() != 0 || len(p.waiters) != 0 {
@@ -107,13 +107,13 @@ func TestAbandonInTheQueue(t *testing.T) {
 
 func TestCloseEndsWaits(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(patient{context.Background()}, r, false)
+	c, err := p.acquire(patient{context.Background()}, r, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error)
 	go func() {
-		_, err := p.acquire(patient{context.Background()}, r, false)
+		_, err := p.acquire(patient{context.Background()}, r, true)
 		ended <- err
 	}()
 	until(t, "waiter", func() bool { return r.Count.Load() == 1 })
@@ -121,7 +121,7 @@ func TestCloseEndsWaits(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errClosed) {
 		t.Errorf("got %v, want errClosed", err)
 	}
-	if _, err := p.acquire(patient{context.Background()}, r, false); !errors.Is(err, errClosed) {
+	if _, err := p.acquire(patient{context.Background()}, r, true); !errors.Is(err, errClosed) {
 		t.Errorf("afterwards: got %v, want errClosed", err)
 	}
 	c.finish(true)
@@ -135,13 +135,13 @@ func TestCloseEndsWaits(t *testing.T) {
 // A connection that closes while requests wait makes room for another.
 func TestClosedConnectionIsReplacedForThoseWhoWait(t *testing.T) {
 	p, r := newTestPool(t, "h1", manifest.Connections{Max: 1, Idle: 1})
-	c, err := p.acquire(patient{context.Background()}, r, false)
+	c, err := p.acquire(patient{context.Background()}, r, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan *conn)
 	go func() {
-		c, _ := p.acquire(patient{context.Background()}, r, false)
+		c, _ := p.acquire(patient{context.Background()}, r, true)
 		got <- c
 	}()
 	until(t, "waiter", func() bool { return r.Count.Load() == 1 })

@@ -42,7 +42,7 @@ func (c *Client) carrySingle(cn *conn, t *Try) *Error {
 		return a.accept()
 	}
 	e := a.failed(err)
-	e.Stale = reused && e.Blame == BlameUpstream && e.Cause == exchange.CauseReset && !a.Heard()
+	e.Stale = reused && e.Blame == BlameUpstream && !a.Heard() && (e.Cause == exchange.CauseReset || err == socket.ErrUnasked)
 	if t.body != nil {
 		t.body.Close()
 		t.body = nil // is used again
@@ -95,8 +95,12 @@ func (a *answer) failed(err error) *Error {
 		}
 	case unread != nil:
 		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: unread}
+	case err == errClientGone:
+		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
 	case err == http1.ErrUnwritable || err == http1.ErrBodyLength:
 		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errBadRequest}
+	case err == errNotKept:
+		e = &Error{Cause: exchange.CauseReset, Blame: BlameHost, Err: err}
 	default:
 		e = broken(err)
 	}
@@ -146,17 +150,19 @@ func hasPrefixFold(s, prefix string) bool {
 func (a *answer) giveBack() {
 	if cn := a.conn; cn != nil && a.Over() {
 		a.conn = nil
-		cn.suspect = !a.Drained()
 		cn.finish(a.Reusable())
 	}
 }
 
-// Inform follows http1.Informer.
+// Inform follows http1.Informer. An error means that the client is gone.
 func (a *answer) Inform(status int, h *exchange.Header) error {
-	if sink := a.try.X.Sink; sink != nil {
-		a.try.informed = true
-		// An error means that the client is gone, which ends the exchange too.
-		_ = sink.Inform(status, h)
+	sink := a.try.X.Sink
+	if sink == nil {
+		return nil
+	}
+	a.try.informed = true
+	if sink.Inform(status, h) != nil {
+		return errClientGone
 	}
 	return nil
 }
