@@ -17,6 +17,8 @@ const (
 // tooLong reports whether it is known before the response that the rest of the
 // body won't be drained.
 func (b *requestBody) tooLong() bool {
+	b.finishing.Lock() // or an interruption takes this look for a read
+	defer b.finishing.Unlock()
 	if !b.reading.TryLock() {
 		return false
 	}

@@ -51,6 +51,8 @@ func (b *requestBody) begin(k *call) {
 // reads it does not know yet that there is nothing more: that one must not get the
 // bytes of another exchange.
 func (b *requestBody) reset() bool {
+	b.reading.Lock() // for one that is just being told
+	defer b.reading.Unlock()
 	if !b.told {
 		return false
 	}

@@ -106,6 +106,9 @@ func (k *call) end(more bool) (buf []byte, n int) {
 	} else {
 		k.in.release(&s.inputs)
 	}
+	if k.x.Life() != life {
+		return buf, n // somebody may still be about to end that, and interrupt the body: k is left to them
+	}
 	k.parser.Reset()
 	if k.body != nil && k.body.reset() {
 		k.spare = k.body
@@ -114,8 +117,6 @@ func (k *call) end(more bool) (buf []byte, n int) {
 	k.closing, k.sent, k.broken, k.tunneled = false, false, false, false
 	k.responding.Store(false)
 	k.conn, k.x.Conn = nil, nil
-	if k.x.Life() == life { // else somebody may still be about to end it, and interrupt the body
-		s.calls.Put(k)
-	}
+	s.calls.Put(k)
 	return buf, n
 }
