@@ -94,6 +94,7 @@ func (c *Call) forward(p *pool, x *exchange.Exchange) *wire.Error {
 func (c *Call) run() *wire.Error {
 	var last *wire.Error
 	for n := 0; ; n++ {
+		known := c.pool.members.Load()
 		m := c.pick()
 		if m == nil {
 			if last != nil {
@@ -102,6 +103,10 @@ func (c *Call) run() *wire.Error {
 			return c.pool.noEndpoint()
 		}
 		e := c.attempt(m, n)
+		if e != nil && e.Withdrawn() && c.pool.members.Load() != known {
+			n-- // nobody was asked
+			continue
+		}
 		answered := e == nil
 		if answered && !c.unwanted() || !c.mayRetry(n, e) {
 			if answered {
