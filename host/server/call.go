@@ -20,8 +20,9 @@ type call struct {
 	body    requestBody
 	writing stall
 
-	sent   bool // Send was called
-	broken bool // the response can't be completed: the client must see that
+	key    string // of an extended CONNECT
+	sent   bool   // Send was called
+	broken bool   // the response can't be completed: the client must see that
 
 	heading sync.Mutex // held while a head is written; guards the rest
 	expects bool       // a 100 (Continue) is due before the body, and ours to send

@@ -22,7 +22,9 @@ func (c *call) receive() (status int) {
 		req.Scheme = "https"
 	}
 	if r.Method == "CONNECT" {
-		return http.StatusNotImplemented
+		if status := c.receiveConnect(); status != 0 {
+			return status
+		}
 	}
 	if status := c.receiveTarget(); status != 0 {
 		return status
@@ -94,7 +96,7 @@ func (c *call) receiveHeader() (status int) {
 // takeBody takes the body over, and the names of announced trailers.
 func (c *call) takeBody() {
 	r, req := c.r, &c.x.Request
-	if r.ContentLength == 0 {
+	if r.ContentLength == 0 || r.Method == "CONNECT" {
 		return
 	}
 	req.Length = r.ContentLength

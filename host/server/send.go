@@ -63,11 +63,16 @@ func (c *call) Send(x *exchange.Exchange) error {
 		x.Fail(&exchange.Failure{Cause: exchange.CauseProtocol, Status: http.StatusBadGateway, Err: err})
 	}
 	c.body.respond()
-	err := c.respond()
+	var err *exchange.SendError
+	if x.Response.Status == http.StatusSwitchingProtocols {
+		err = c.join()
+	} else {
+		err = c.respond()
+	}
 	if body := x.Response.Body; body != nil {
 		body.Close()
 	}
-	x.RequestBytes = c.body.count.Load()
+	x.RequestBytes += c.body.count.Load()
 	if err != nil {
 		c.broken = true
 		return err
@@ -82,7 +87,10 @@ var (
 
 // sendable tells why a response can't be written as it is.
 func (c *call) sendable() error {
-	switch status := c.x.Response.Status; {
+	resp := &c.x.Response
+	switch status := resp.Status; {
+	case c.key != "" && status < 300:
+		return c.switched()
 	case status == http.StatusSwitchingProtocols:
 		return errNoUpgrade
 	case status < 200 || status > 599:
