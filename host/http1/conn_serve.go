@@ -94,10 +94,12 @@ func (c *serverConn) wait(since time.Duration, small bool) (buf []byte, n int, a
 	if settles {
 		limit = settle
 	}
+	c.mu.Lock() // drain may set the deadline too
 	if c.server.draining.Load() {
 		limit, settles = grace, false
 	}
 	c.socket.ReadBy(after(since, limit), since)
+	c.mu.Unlock()
 	buf, n, err := c.first()
 	again = settles && socket.IsTimeout(err) && !c.socket.Interrupted()
 	return buf, n, again
@@ -181,7 +183,8 @@ func (c *serverConn) drain() {
 	defer c.mu.Unlock()
 	switch c.phase {
 	case fresh:
-		c.socket.NetConn().SetReadDeadline(time.Now().Add(grace))
+		now := exchange.Clock()
+		c.socket.ReadBy(now+grace, now)
 	case idle:
 		c.phase = ending
 		c.socket.Interrupt()
