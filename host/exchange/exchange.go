@@ -275,19 +275,33 @@ func (x *Exchange) Reset() {
 		r.Release()
 	}
 	clear(x.atReset)
-	request, response := &x.Request, &x.Response
+	x.atReset = x.atReset[:0]
 	clear(x.Notes)
-	fresh := Exchange{Conn: x.Conn, Sink: x.Sink, Arena: x.Arena, Notes: x.Notes[:0], atReset: x.atReset[:0]}
-	fresh.Request.Header, fresh.Request.Trailer = request.Header, request.Trailer
-	fresh.Response.Header, fresh.Response.Trailer = response.Header, response.Trailer
-	for _, h := range []*Header{&fresh.Request.Header, &fresh.Request.Trailer, &fresh.Response.Header, &fresh.Response.Trailer} {
-		h.Reset()
+	x.Notes = x.Notes[:0]
+	x.Request.reset()
+	x.Response.reset()
+	x.Received = RequestLine{}
+	x.ID, x.ClientIP, x.Began, x.Now, x.Route = "", netip.Addr{}, 0, 0, Route{}
+	x.Generation, x.Upstreams, x.Failure, x.AnsweredBy, x.Sampled = 0, nil, nil, "", false
+	x.RequestBytes, x.ResponseBytes = 0, 0
+	x.Arena.Reset()
+	if x.ctx = nil; x.life != nil {
+		x.life = x.life.Next()
 	}
-	fresh.Arena.Reset()
-	if x.life != nil {
-		fresh.life = x.life.Next()
-	}
-	*x = fresh
+}
+
+func (r *Request) reset() {
+	r.Method, r.Scheme, r.Authority, r.Target, r.Version = "", "", "", "", 0
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Body, r.Length, r.Upgrade = nil, 0, ""
+}
+
+func (r *Response) reset() {
+	r.Status, r.Version = 0, 0
+	r.Header.Reset()
+	r.Trailer.Reset()
+	r.Body, r.Length, r.Tunnel = nil, 0, nil
 }
 
 // ReadWithin has reads of the request's body fail once the context ends, until

@@ -164,7 +164,9 @@ func (h *Header) Grow(n int) {
 
 // Reset removes all fields and keeps the memory.
 func (h *Header) Reset() {
-	h.truncate(0)
+	if len(h.fields) > 0 {
+		h.truncate(0)
+	}
 	h.present = 0
 }
 

@@ -81,9 +81,13 @@ func (l *Life) Next() *Life {
 		return NewLife(l.values)
 	}
 	l.until, l.err, l.cause = 0, nil, nil
-	l.ended.Store(false)
-	clear(l.held)
-	l.held = l.held[:0]
+	if l.ended.Load() { // to write it costs more than to look
+		l.ended.Store(false)
+	}
+	if len(l.held) > 0 {
+		clear(l.held)
+		l.held = l.held[:0]
+	}
 	return l
 }
 
