@@ -36,6 +36,11 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	})
 	before := resident(t)
 	clients := make([]int, count)
+	defer func() {
+		for _, client := range clients {
+			syscall.Close(client)
+		}
+	}()
 	for i := range clients {
 		clients[i] = bareClient(t, d.addr)
 		get(t, clients[i])
@@ -63,7 +68,6 @@ func bareClient(t *testing.T, addr string) (fd int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Close(fd) })
 	to := netip.MustParseAddrPort(addr)
 	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
 		t.Fatal(err)

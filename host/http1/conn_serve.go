@@ -45,9 +45,21 @@ const (
 	aborted              // everything ends
 )
 
-// settle is how long a connection is idle before it gets a fresh goroutine: a
-// stack that has carried an exchange is many times what waiting needs.
-const settle = 2 * time.Second
+// A connection that is idle for some time gets a fresh goroutine: a stack that has
+// carried an exchange is many times what waiting needs. For a few connections that
+// is not worth the work unless they are really idle; of a crowd most are.
+const (
+	settle      = 2 * time.Second
+	crowd       = 256 // connections
+	crowdSettle = 20 * time.Millisecond
+)
+
+func (s *Server) settle() time.Duration {
+	if s.count.Load() > crowd {
+		return crowdSettle
+	}
+	return settle
+}
 
 // grace is how long a connection is waited for that has just come when all are to
 // end: its first request may be on its way, and would be lost.
@@ -90,9 +102,9 @@ func (c *serverConn) wait(since time.Duration, small bool) (buf []byte, n int, a
 	if !c.begun {
 		limit = c.server.HeaderTimeout
 	}
-	settles := !small && (limit == 0 || limit > 2*settle)
-	if settles {
-		limit = settle
+	settles := false
+	if at := c.server.settle(); !small && (limit == 0 || limit > 2*at) {
+		limit, settles = at, true
 	}
 	c.mu.Lock() // drain may set the deadline too
 	if c.server.draining.Load() {

@@ -65,6 +65,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    []*serverConn
 	watching bool
+	count    atomic.Int32 // of conns
 }
 
 // Sizes of buffers: a head with a small body, and what of a large one is moved at
@@ -99,6 +100,7 @@ func (s *Server) add(c *serverConn) {
 	s.mu.Lock()
 	c.index = len(s.conns)
 	s.conns = append(s.conns, c)
+	s.count.Add(1)
 	watch := !s.watching
 	s.watching = true
 	s.mu.Unlock()
@@ -115,6 +117,7 @@ func (s *Server) remove(c *serverConn) {
 	s.conns[c.index].index = c.index
 	s.conns[last] = nil
 	s.conns = s.conns[:last]
+	s.count.Add(-1)
 }
 
 // snapshot appends the connections there are to dst.
@@ -152,8 +155,4 @@ func (s *Server) takeCall(c *serverConn) *call {
 }
 
 // Connections returns how many there are.
-func (s *Server) Connections() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.conns)
-}
+func (s *Server) Connections() int { return int(s.count.Load()) }
