@@ -5,14 +5,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 )
 
 // What a module does is the same with and without a meter.
 func TestGeneratedModulesBehaveAlike(t *testing.T) {
 	total := uint64(200)
-	if testing.Short() {
-		total = 100
+	if testing.Short() || raceDetector {
+		total = 20
 	}
 	finished, trapped := 0, 0
 	for seed := range total {
@@ -82,13 +83,16 @@ func TestCostIsDeterministic(t *testing.T) {
 // Real modules of several toolchains compile, with the same imports and exports
 // but for the meter's.
 func TestRealModules(t *testing.T) {
+	m := newMachineOn(t, wazero.NewRuntimeConfigInterpreter(), same, nil) // which is quick to compile
 	for _, file := range realModules(t) {
+		if raceDetector && len(file.module) > 1<<20 {
+			continue
+		}
 		metered, err := Rewrite(file.module)
 		if err != nil {
 			t.Errorf("%s: %v", file.name, err)
 			continue
 		}
-		m := newMachine(t, same, nil)
 		before, err := m.runtime.CompileModule(context.Background(), file.module)
 		if err != nil {
 			t.Fatal(err)

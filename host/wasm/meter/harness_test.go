@@ -71,7 +71,12 @@ type instance struct {
 // called with the ticks used so far, does not panic.
 func newMachine(t testing.TB, rewrite func([]byte) ([]byte, error), yield func(used int64)) *machine {
 	t.Helper()
-	m := &machine{runtime: wazero.NewRuntime(context.Background()), rewrite: rewrite}
+	return newMachineOn(t, wazero.NewRuntimeConfig(), rewrite, yield)
+}
+
+func newMachineOn(t testing.TB, config wazero.RuntimeConfig, rewrite func([]byte) ([]byte, error), yield func(used int64)) *machine {
+	t.Helper()
+	m := &machine{runtime: wazero.NewRuntimeWithConfig(context.Background(), config), rewrite: rewrite}
 	t.Cleanup(func() { _ = m.runtime.Close(context.Background()) })
 	granted := int64(0)
 	refill := func(_ context.Context, stack []uint64) {

@@ -19,6 +19,9 @@ import (
 // after: every instruction of WebAssembly 2.0, and modules that import from each
 // other.
 func TestSpecification(t *testing.T) {
+	if raceDetector {
+		t.Skip("it sees nothing of guests")
+	}
 	dir := wazeroDir(t)
 	for _, version := range []string{"v1", "v2"} {
 		files, err := filepath.Glob(filepath.Join(dir, "internal/integration_test/spectest", version, "testdata/*.json"))
