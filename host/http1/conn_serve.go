@@ -106,11 +106,15 @@ func (c *serverConn) wait(since time.Duration, small bool) (buf []byte, n int, a
 	if at := c.server.settle(); !small && (limit == 0 || limit > 2*at) {
 		limit, settles = at, true
 	}
+	now := since
+	if small {
+		now = exchange.Clock() // it was idle before
+	}
 	c.mu.Lock() // drain may set the deadline too
 	if c.server.draining.Load() {
 		limit, settles = grace, false
 	}
-	c.socket.ReadBy(after(since, limit), since)
+	c.socket.ReadBy(after(since, limit), now)
 	c.mu.Unlock()
 	buf, n, err := c.first()
 	again = settles && socket.IsTimeout(err) && !c.socket.Interrupted()
