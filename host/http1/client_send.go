@@ -75,7 +75,12 @@ func (t *Trip) write(head, body []byte) error {
 	if len(head)+len(body) == 0 {
 		return nil
 	}
-	t.tried = true
+	if !t.tried {
+		t.tried = true
+		if err := t.Conn.Unasked(); err != nil {
+			return err
+		}
+	}
 	n, err := t.Conn.WriteTwo(head, body)
 	t.wrote = t.wrote || n > 0
 	t.broken = err != nil && t.wrote
@@ -85,7 +90,7 @@ func (t *Trip) write(head, body []byte) error {
 // writeLast writes what the request ends with, and waits for what comes for it. The
 // head is given back meanwhile.
 func (t *Trip) writeLast(head, body []byte) error {
-	if t.buf != nil { // of what came before
+	if t.tried { // what is there may be an answer
 		err := t.write(head, body)
 		t.sent = err == nil
 		return err

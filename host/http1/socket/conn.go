@@ -28,6 +28,7 @@ type Conn struct {
 	read, write deadline
 	interrupted atomic.Bool
 	rest        io.LimitedReader // of Splice
+	one         [1]byte          // of Unasked
 }
 
 var _ exchange.Interruptible = (*Conn)(nil)
@@ -133,6 +134,15 @@ func (d *deadline) move(at, now time.Duration) bool {
 	d.at = at + slack
 	d.set(time.Now().Add(d.at - now))
 	return true
+}
+
+// again tells the system what it was told before.
+func (d *deadline) again() {
+	if d.at == 0 {
+		d.set(time.Time{})
+	} else {
+		d.set(time.Now().Add(d.at - exchange.Clock()))
+	}
 }
 
 // longAgo is a deadline that makes what is in progress return.
