@@ -279,7 +279,7 @@ func (x *Exchange) Reset() {
 	clear(x.Notes)
 	x.Notes = x.Notes[:0]
 	x.Request.reset()
-	x.Response.reset()
+	x.Response.Reset()
 	x.Received = RequestLine{}
 	x.ID, x.ClientIP, x.Began, x.Now, x.Route = "", netip.Addr{}, 0, 0, Route{}
 	x.Generation, x.Upstreams, x.Failure, x.AnsweredBy, x.Sampled = 0, nil, nil, "", false
@@ -297,7 +297,8 @@ func (r *Request) reset() {
 	r.Body, r.Length, r.Upgrade = nil, 0, ""
 }
 
-func (r *Response) reset() {
+// Reset makes it no response, with the memory that it has.
+func (r *Response) Reset() {
 	r.Status, r.Version = 0, 0
 	r.Header.Reset()
 	r.Trailer.Reset()

@@ -52,7 +52,14 @@ func (c *Call) Reset() *Call {
 	if c.shared || c.try.Shared() {
 		return new(Call)
 	}
-	*c = Call{trailers: c.trailers[:0], try: c.try, memory: c.memory} // the next attempt empties try
+	c.trailers = c.trailers[:0]
+	c.pool, c.x, c.member, c.body = nil, nil, nil, body{} // the next attempt empties try
+	if c.replay != nil {
+		c.replay = nil
+		c.held.Hold(nil)
+	}
+	c.query, c.triedBuf = query{}, [4]*endpoint{}
+	c.over.Store(false)
 	return c
 }
 

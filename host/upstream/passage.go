@@ -14,18 +14,16 @@ import (
 // accept makes the try's response the exchange's. The stay ends with the last
 // byte of its body.
 func (c *Call) accept() {
-	r := &c.try.Response
-	old := &c.x.Response
-	header, trailer := old.Header, old.Trailer // their memory is the next try's
-	*old = *r
-	header.Reset()
-	trailer.Reset()
-	r.Header, r.Trailer = header, trailer
+	r, from := &c.x.Response, &c.try.Response
+	r.Reset()
+	r.Status, r.Version, r.Length = from.Status, from.Version, from.Length
+	r.Header, from.Header = from.Header, r.Header // the memory of before is the next try's
+	r.Trailer, from.Trailer = from.Trailer, r.Trailer
 	switch {
-	case r.Tunnel != nil:
-		old.Tunnel = c.passageOf(r.Tunnel)
-	case r.Body != nil:
-		old.Body = c.bodyOf(r.Body)
+	case from.Tunnel != nil:
+		r.Tunnel = c.passageOf(from.Tunnel)
+	case from.Body != nil:
+		r.Body = c.bodyOf(from.Body)
 	default:
 		c.end(c.outcome(), c.x.Now)
 	}

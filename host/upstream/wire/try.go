@@ -55,11 +55,8 @@ func (t *Try) Reset() *Try {
 	if t == nil || t.Shared() {
 		return new(Try)
 	}
-	header, trailer := t.Response.Header, t.Response.Trailer
-	header.Reset()
-	trailer.Reset()
 	t.X, t.Until, t.Late, t.Silence, t.Authority, t.Replay, t.Announced, t.Room = nil, 0, nil, 0, "", nil, nil, nil
-	t.Response = exchange.Response{Header: header, Trailer: trailer}
+	t.Response.Reset()
 	t.body, t.headDone, t.informs, t.informed = nil, false, 0, false
 	t.wroteHead.Store(false)
 	return t
