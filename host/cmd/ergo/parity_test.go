@@ -89,7 +89,7 @@ func tell(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("link", "</a.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
 	case "/trailers":
-		w.Header().Set("trailer", "x-end")
+		w.Header().Set("trailer", "X-End") // as it is spelled between hosts too
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
