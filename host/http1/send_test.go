@@ -270,6 +270,32 @@ func TestFullDuplex(t *testing.T) {
 	}
 }
 
+// TestFramingWithTrailers is about a response of known length that has trailers.
+func TestFramingWithTrailers(t *testing.T) {
+	for _, test := range []struct {
+		rule, line string
+		status     int
+		want       []string
+	}{
+		{"RFC 9112, 7.1.2: trailers need chunks", "GET / HTTP/1.1", 200, []string{"Transfer-Encoding: chunked", "Trailer: X-Sum"}},
+		{"RFC 9110, 8.6: a length to HEAD is that of GET", "HEAD / HTTP/1.1", 200, nil},
+		{"RFC 9112, 6.1: no chunks for HTTP/1.0", "GET / HTTP/1.0", 200, []string{"Content-Length: 4", "Connection: close"}},
+		{"RFC 9110, 8.6: a length in 304 is that of 200", "GET / HTTP/1.1", 304, []string{"Content-Length: 4"}},
+		{"RFC 9110, 8.6: no length in 204", "GET / HTTP/1.1", 204, nil},
+	} {
+		d := serve(t, settings(), func(x *exchange.Exchange) {
+			x.Response.Header.Add("Date", "d")
+			x.Response.Trailer.Add("X-Sum", "1")
+			answer(x, test.status, "body")
+		})
+		p := d.dial(t)
+		p.send(test.line + "\r\nHost: h\r\n\r\n")
+		if got := p.head()[2:]; !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.rule, got, test.want)
+		}
+	}
+}
+
 func TestDateAndAltSvc(t *testing.T) {
 	s := settings()
 	s.AltSvc = `h3=":443"`
