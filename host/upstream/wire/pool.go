@@ -84,15 +84,15 @@ type patience interface{ Context() context.Context }
 // until t's context ends. inOneGo says that the request is sent so (conn.quiet).
 // The caller calls finish on it, once.
 func (p *pool) acquire(t patience, r *Room, inOneGo bool) (*conn, error) {
-	if c := p.reserveShared(); c != nil {
-		return c, nil
-	}
 	for {
+		if c := p.reserveShared(); c != nil {
+			return c, nil
+		}
 		w, c, err := p.take(r)
-		switch {
-		case w != nil:
-			return p.await(t.Context(), w, r)
-		case c == nil || c.quiet(inOneGo):
+		if w != nil {
+			c, err = p.await(t.Context(), w, r)
+		}
+		if err != nil || c.multi != nil || c.quiet(inOneGo) {
 			return c, err
 		}
 		c.close()

@@ -150,3 +150,43 @@ func TestClosedConnectionIsReplacedForThoseWhoWait(t *testing.T) {
 		t.Errorf("got %p, want another connection than %p", next, c)
 	}
 }
+
+// A connection that was waited for is looked at like one that was idle.
+func TestGrantedConnectionIsLookedAt(t *testing.T) {
+	say, said := make(chan struct{}), make(chan struct{})
+	client := endpoint(t, func(conn net.Conn, n int) {
+		if n == 0 {
+			<-say
+			io.WriteString(conn, okAnswer)
+			close(said)
+		}
+		io.Copy(io.Discard, conn)
+	})
+	p, r := client.conns, room()
+	p.limits.Max = 1
+	first, err := p.acquire(patient{context.Background()}, r, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *conn, 1)
+	go func() {
+		c, err := p.acquire(patient{context.Background()}, r, false)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- c
+	}()
+	until(t, "waiter", func() bool { return r.Count.Load() == 1 })
+	close(say)
+	<-said
+	until(t, "bytes", func() bool { return !first.single.Quiet() })
+	first.finish(true)
+	second := <-got
+	if second == first {
+		t.Error("got the connection that has an answer to nobody")
+	}
+	second.finish(true)
+	if r.Count.Load() != 0 {
+		t.Errorf("got %d in the room, want none", r.Count.Load())
+	}
+}
