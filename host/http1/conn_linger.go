@@ -5,10 +5,12 @@ import (
 	"time"
 )
 
-// Bounds of the lingering close (RFC 9112, 9.6).
+// Bounds of the lingering close (RFC 9112, 9.6). A client in the middle of an upload
+// may send much before it looks for a response, and many take an error of sending
+// for the answer: it is the time that ends this.
 const (
 	lingerTime  = time.Second
-	lingerBytes = 1 << 20
+	lingerBytes = 256 << 20
 )
 
 // linger gives the client time to read the last response, which a reset would
