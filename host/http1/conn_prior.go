@@ -15,7 +15,7 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // reports that this is another one. It reads on while that can't be told.
 func (c *serverConn) notPrior(buf []byte, n int) ([]byte, int, bool) {
 	begins := min(n, len(preface))
-	for strings.HasPrefix(preface, view(buf[:begins])) {
+	for limited := false; strings.HasPrefix(preface, view(buf[:begins])); limited = true {
 		if n >= len(preface) {
 			early := bytes.Clone(buf[:n])
 			c.server.inputs.Give(buf)
@@ -23,19 +23,17 @@ func (c *serverConn) notPrior(buf []byte, n int) ([]byte, int, bool) {
 			c.owner.Prior(early)
 			return nil, 0, false
 		}
-		if !c.readMore(buf, &n) {
+		if !limited {
+			now := exchange.Clock()
+			c.socket.ReadBy(after(now, c.server.HeaderTimeout), now)
+		}
+		m, err := c.socket.Read(buf[n:])
+		if err != nil {
 			c.server.inputs.Give(buf)
 			return nil, 0, false
 		}
+		n += m
 		begins = min(n, len(preface))
 	}
 	return buf, n, true
-}
-
-func (c *serverConn) readMore(buf []byte, n *int) bool {
-	now := exchange.Clock()
-	c.socket.ReadBy(after(now, c.server.HeaderTimeout), now)
-	m, err := c.socket.Read(buf[*n:])
-	*n += m
-	return err == nil
 }
