@@ -12,8 +12,16 @@ func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
 	return max(n, 0), errnoOf(err)
 }
 
+// joined is up to what size a head and a body are copied, to be written at once.
+const joined = 16 << 10
+
 // sysWrite writes what it can of a, and then of b.
 func sysWrite(fd uintptr, a, b []byte) (int, syscall.Errno) {
+	if len(b) > 0 && len(a)+len(b) <= joined {
+		both := append(append(make([]byte, 0, len(a)+len(b)), a...), b...)
+		n, err := syscall.Write(int(fd), both)
+		return max(n, 0), errnoOf(err)
+	}
 	n, err := syscall.Write(int(fd), a)
 	if n == len(a) && err == nil && len(b) > 0 {
 		var m int
