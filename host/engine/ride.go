@@ -19,6 +19,7 @@ type ride struct {
 	entered int // tiers whose place the exchange holds
 	call    *upstream.Call
 	span    trace.Span // nil: not sampled
+	carried bool       // to its end
 
 	seat  uint32 // which of a generation's lanes it takes
 	place int    // in that lane

@@ -28,6 +28,7 @@ func (e *Engine) Serve(x *exchange.Exchange) {
 		r.leave() // bytes in a tunnel are no generation's: a swap must not end it
 	}
 	r.brokeOff(x.Sink.Send(x))
+	r.carried = true
 }
 
 // begin pins a generation for the exchange.
@@ -93,12 +94,15 @@ func (r *ride) leaveTiers(g *generation) {
 	g.tiers[i].Done(&r.walks[i], r.x)
 }
 
-// end leaves and ends the ride itself. After a panic of a policy it is not used
-// again.
+// end leaves and ends the ride itself. After a panic it is not used again: whoever
+// recovers closes the response's body, which is the ride's.
 func (e *Engine) end(r *ride) {
 	defer e.opts.Telemetry.EndServer(r.x, r.span)
 	r.leave()
-	r.x, r.life, r.span = nil, nil, nil
+	if !r.carried {
+		return
+	}
+	r.x, r.life, r.span, r.carried = nil, nil, nil, false
 	r.call = r.call.Reset()
 	e.rides.Put(r)
 }

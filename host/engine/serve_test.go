@@ -19,7 +19,10 @@ func TestPanicsReleaseEverything(t *testing.T) {
 	for _, phase := range []string{"request", "response", "done", "send"} {
 		t.Run(phase, func(t *testing.T) {
 			b := newBench(t)
+			b.swap(b.manifest(nil, nil, "keep_generations = 0"))
+			b.get() // leaves a connection for the next one, and what carried it
 			b.swap(b.manifest([]string{mark("outer"), mark("inner")}, []string{`{ mark = "x", panic = "` + phase + `" }`}, "keep_generations = 0"))
+			var broken *exchange.Exchange
 			func() {
 				defer func() {
 					if recover() == nil {
@@ -27,11 +30,19 @@ func TestPanicsReleaseEverything(t *testing.T) {
 					}
 				}()
 				b.get(func(x *exchange.Exchange) {
+					broken = x
 					if phase == "send" {
 						x.Sink = &brokenSink{}
 					}
 				})
 			}()
+			// Whoever serves answers instead.
+			broken.Fail(&exchange.Failure{Cause: exchange.CauseInternal, Status: 500})
+			for _, up := range b.ups.Status() {
+				if up.InFlight != 0 {
+					t.Errorf("%d requests are still at the upstream", up.InFlight)
+				}
+			}
 			s := b.e.Status()
 			if s.Generation.InFlight != 0 {
 				t.Errorf("%d exchanges are still counted", s.Generation.InFlight)
