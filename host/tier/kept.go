@@ -19,6 +19,7 @@ type keptBody struct {
 	settled bool
 	lost    bool // more than max was read
 	closed  bool
+	end     error // of body
 
 	// trailer is the message's, and atEnd what it was when the body ended: before
 	// whoever is to be undone could change it. Of a request; else nil.
@@ -37,7 +38,11 @@ func (k *keptBody) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
+	if k.end != nil {
+		return 0, k.end // who was told so must not read on: the server uses bodies again
+	}
 	n, err := k.body.Read(p)
+	k.end = err
 	if err == io.EOF && k.trailer != nil && !k.ended && !k.settled {
 		k.ended = true
 		k.atEnd.CopyFrom(k.trailer)
