@@ -100,6 +100,7 @@ func TestAskEndsInTime(t *testing.T) {
 	})
 }
 
+// Elsewhere than on plain TCP net.Conn makes an error of a look that finds nothing.
 func TestAskAllocatesNothing(t *testing.T) {
 	b := &Buffers{Size: 1 << 10}
 	each(t, func(t *testing.T, ours *Conn, theirs *net.TCPConn) {
@@ -113,15 +114,18 @@ func TestAskAllocatesNothing(t *testing.T) {
 				theirs.Write(part[:n])
 			}
 		}()
-		body := []byte("body")
+		body, most := []byte("body"), 0.0
+		if ours.raw == nil {
+			most = 1
+		}
 		if n := testing.AllocsPerRun(100, func() {
 			_, buf, _, err := ours.Ask(append(b.Take()[:0], "head"...), body, b)
 			if err != nil {
 				t.Error(err)
 			}
 			b.Give(buf)
-		}); n >= 1 && !raceEnabled {
-			t.Errorf("got %v allocations, want none", n)
+		}); n > most && !raceEnabled {
+			t.Errorf("got %v allocations, want %v", n, most)
 		}
 	})
 }
