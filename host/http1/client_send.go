@@ -60,6 +60,12 @@ func (t *Trip) sendBody(head []byte) error {
 		return err
 	}
 	if f.ended {
+		if ready, ok := f.body.(Ready); ok && !f.eof && ready.Ready() {
+			err = f.surplus(make([]byte, 1))
+		}
+		if err != nil {
+			return err
+		}
 		return t.writeLast(message, nil)
 	}
 	if err := t.write(message, nil); err != nil {

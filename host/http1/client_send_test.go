@@ -201,6 +201,7 @@ func TestTripBrokenBody(t *testing.T) {
 		"too long":             {strings.NewReader("four"), 3, http1.ErrBodyLength},
 		"breaks while ready":   {ready{failing{broken}, true}, 5, broken},
 		"shorter, while ready": {ready{strings.NewReader("four"), true}, 5, http1.ErrBodyLength},
+		"longer, while ready":  {ready{strings.NewReader("four"), true}, 3, http1.ErrBodyLength},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
