@@ -100,7 +100,11 @@ func testHead(t *testing.T, p *passage) {
 	path := p.origin.at(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "12345") })
 	resp := p.client.do(t, p.client.request(t, "HEAD", path, nil))
 	p.kind.check(t, resp.Header)
-	if body := all(t, resp.Body); resp.StatusCode != 200 || resp.ContentLength != 12345 || body != "" {
+	want := int64(12345)
+	if p.kind.readsBodies() && !p.client.h2 {
+		want = -1 // GET would be sent in chunks, for the guest's trailer
+	}
+	if body := all(t, resp.Body); resp.StatusCode != 200 || resp.ContentLength != want || body != "" {
 		t.Errorf("got status %d, length %d, body %q", resp.StatusCode, resp.ContentLength, body)
 	}
 }
