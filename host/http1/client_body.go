@@ -251,7 +251,8 @@ func (t *Trip) Spliced(n int64, err error) {
 		t.endBody(io.EOF)
 		return
 	}
-	again := socket.IsTimeout(err) && !t.Conn.Interrupted() && t.Life.Err() == nil && (moved > 0 || exchange.Clock() < t.by)
+	again := socket.IsTimeout(err) && !t.Conn.Interrupted() && t.Life.Err() == nil &&
+		(moved > 0 || exchange.Clock() < t.by || t.pump != nil && t.pump.waits())
 	if err != nil && !again {
 		t.endBody(unexpected(err))
 	}

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -299,4 +301,48 @@ func TestTripSilenceOfTheClient(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	writer.Close()
+}
+
+// silent is a body that is read once, and waited for.
+type silent struct{ begun, end chan struct{} }
+
+func (s silent) Read([]byte) (int, error) {
+	close(s.begun)
+	<-s.end
+	return 0, io.ErrUnexpectedEOF
+}
+
+// Nobody blames a server that has nothing to say before the request goes on, also
+// where the kernel was to move what it says.
+func TestTripLendsWhileTheClientIsSilent(t *testing.T) {
+	const size = 100 << 10
+	goOn := make(chan struct{})
+	body := silent{make(chan struct{}), make(chan struct{})}
+	defer close(body.end)
+	trip := post(dial(t, func(conn net.Conn) {
+		readHead(bufio.NewReader(conn))
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		<-goOn
+		conn.Write(make([]byte, size))
+	}), body, exchange.UnknownLength)
+	defer trip.Release()
+	if err := trip.Do(); err != nil {
+		t.Fatal(err)
+	}
+	<-body.begun
+	trip.Silence = time.Millisecond
+	c, waiting, n, ok := trip.SpliceSource()
+	if !ok || len(waiting) > 0 || n != size {
+		t.Fatalf("got %d bytes in memory and %d more lent, %v", len(waiting), n, ok)
+	}
+	_, err := c.Read(make([]byte, 1))
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("got %v, want silence", err)
+	}
+	trip.Spliced(0, err)
+	close(goOn)
+	trip.Silence = 0
+	if got, err := io.Copy(io.Discard, trip); got != size || err != nil {
+		t.Errorf("got %d bytes, %v", got, err)
+	}
 }
