@@ -143,8 +143,8 @@ func (k *call) framing() Framing {
 	switch {
 	case resp.Status == statusSwitching || resp.Status == statusNoContent || resp.Status == statusNotModified && resp.Length <= 0:
 		return Framing{Length: exchange.UnknownLength}
-	case resp.Length >= 0 && (resp.Trailer.Len() == 0 || old || !k.hasContent()):
-		return Framing{Length: resp.Length}
+	case resp.Length >= 0 && (resp.Trailer.Len() == 0 || old || resp.Status == statusNotModified):
+		return Framing{Length: resp.Length} // not to HEAD where GET gets chunks
 	case !k.hasContent():
 		return Framing{Length: exchange.UnknownLength}
 	case old:
