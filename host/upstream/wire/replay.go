@@ -89,8 +89,9 @@ type bodyReader struct {
 	from     *Replay
 	at       int64
 	detached atomic.Bool
-	atEnd    func() // called once the whole body was read
-	awaited  bool   // when the try ended, it was the client that was waited for
+	ending   sync.Mutex // held while atEnd looks at the exchange
+	atEnd    func()     // called once the whole body was read, unless detached
+	awaited  bool       // when the try ended, it was the client that was waited for
 }
 
 // Read follows io.Reader.
@@ -100,11 +101,22 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.from.readAt(p, b.at, &b.detached)
 	b.at += int64(n)
-	if err == io.EOF && b.atEnd != nil {
-		b.atEnd()
-		b.atEnd = nil
+	if err == io.EOF && b.atEnd != nil && !b.end() {
+		err = errDetached
 	}
 	return n, err
+}
+
+// end calls atEnd. It reports false if the exchange may be over.
+func (b *bodyReader) end() bool {
+	b.ending.Lock()
+	defer b.ending.Unlock()
+	if b.detached.Load() {
+		return false
+	}
+	b.atEnd()
+	b.atEnd = nil
+	return true
 }
 
 // Ready follows http1.Ready.
@@ -123,6 +135,8 @@ func (b *bodyReader) Ready() bool {
 
 // Close lets go of the body; it belongs to the server, which closes it.
 func (b *bodyReader) Close() error {
+	b.ending.Lock()
+	defer b.ending.Unlock()
 	b.detached.Store(true)
 	return nil
 }
