@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -18,7 +19,7 @@ type requestBody struct {
 	call    *call
 	life    *exchange.Life
 	chunked bool
-	decoder ChunkDecoder
+	decoder message.ChunkDecoder
 	data    []byte // of a chunk, in the call's buffer, not read yet
 
 	closed      atomic.Bool // no further read begins

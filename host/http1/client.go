@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -13,7 +14,7 @@ import (
 // are any, and safe for concurrent use.
 type Client struct {
 	Buffers      *socket.Buffers // of 1 KiB or more
-	Limits       Limits          // of a response's head
+	Limits       message.Limits  // of a response's head
 	MaxInforms   int             // informational responses before the final one
 	ContinueWait time.Duration   // for 100 before a body is sent without it
 }
@@ -46,14 +47,14 @@ type Trip struct {
 	Until  time.Duration  // when the response's head must be there, on exchange.Clock; 0: no bound
 	// Request needs a Header. Its Trailer has the names to announce; what is sent of
 	// trailers is in Trailers once Body has ended, if the body is chunked.
-	Request  RequestHead
+	Request  message.RequestHead
 	Body     io.Reader // of the request; nil: Whole is all there is
 	Whole    []byte
 	Trailers *exchange.Header
 	Informer Informer // may be nil
 
 	// Response is what Do received. Header and Trailer are the user's.
-	Response ResponseHead
+	Response message.ResponseHead
 	// Silence bounds how long nothing may come of the response's body; 0: no bound.
 	// It may be set after Do.
 	Silence time.Duration
@@ -70,7 +71,7 @@ type Trip struct {
 
 	by      time.Duration // what the connection was told of when reads are to fail
 	pump    *pump         // sends the request's body
-	parser  ResponseParser
+	parser  message.ResponseParser
 	informs int
 
 	out        []byte // from Client.Buffers: the request's head, until it is sent
@@ -80,7 +81,7 @@ type Trip struct {
 	start, end int    // of mem: what was received and not consumed
 
 	left    int64 // of a body with a length
-	decoder ChunkDecoder
+	decoder message.ChunkDecoder
 	data    []byte // of mem: what the decoder has found and nobody read
 	starved bool   // the decoder needs more than there is
 	lent    int    // bytes of mem that SpliceSource has lent

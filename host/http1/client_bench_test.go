@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -41,12 +42,12 @@ var repeated = []struct {
 }
 
 // once makes a trip over c with memory that is used again.
-func once(tb testing.TB, trip *http1.Trip, life *exchange.Life, c *socket.Conn, shared *http1.Client, m *message, buf []byte) {
+func once(tb testing.TB, trip *http1.Trip, life *exchange.Life, c *socket.Conn, shared *http1.Client, m *memory, buf []byte) {
 	*trip = http1.Trip{}
 	trip.Client, trip.Conn, trip.Life = shared, c, life
 	trip.Until = exchange.Clock() + m.timeout
-	trip.Request = http1.RequestHead{Method: "GET", Authority: "site.example", Target: "/", Header: &m.request}
-	trip.Response = http1.ResponseHead{Header: &m.response, Trailer: &m.trailer}
+	trip.Request = message.RequestHead{Method: "GET", Authority: "site.example", Target: "/", Header: &m.request}
+	trip.Response = message.ResponseHead{Header: &m.response, Trailer: &m.trailer}
 	if len(m.body) > 0 {
 		trip.Whole, trip.Request.Framing.Length = m.body, int64(len(m.body))
 	}
@@ -66,15 +67,15 @@ func once(tb testing.TB, trip *http1.Trip, life *exchange.Life, c *socket.Conn, 
 	trip.Release()
 }
 
-// message is the memory of an exchange.
-type message struct {
+// memory is that of an exchange.
+type memory struct {
 	request, response, trailer exchange.Header
 	body                       []byte
 	timeout                    time.Duration
 }
 
-func newMessage(body string) *message {
-	m := &message{body: []byte(body), timeout: 30 * time.Second}
+func newMemory(body string) *memory {
+	m := &memory{body: []byte(body), timeout: 30 * time.Second}
 	m.request.Add("Accept", "*/*")
 	return m
 }
@@ -85,7 +86,7 @@ func TestTripAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector lets pools forget")
 	}
 	for _, r := range repeated {
-		c, shared, m, buf := dial(t, answers(r.requestSize, r.answer)), client(), newMessage(r.body), make([]byte, 32<<10)
+		c, shared, m, buf := dial(t, answers(r.requestSize, r.answer)), client(), newMemory(r.body), make([]byte, 32<<10)
 		trip, life := new(http1.Trip), new(exchange.Life)
 		use := func() { once(t, trip, life, c, shared, m, buf) }
 		use()
@@ -99,7 +100,7 @@ func TestTripAllocatesNothing(t *testing.T) {
 func BenchmarkTrip(b *testing.B) {
 	for _, r := range repeated {
 		b.Run(r.name, func(b *testing.B) {
-			c, shared, m, buf := dial(b, answers(r.requestSize, r.answer)), client(), newMessage(r.body), make([]byte, 32<<10)
+			c, shared, m, buf := dial(b, answers(r.requestSize, r.answer)), client(), newMemory(r.body), make([]byte, 32<<10)
 			trip, life := new(http1.Trip), new(exchange.Life)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -62,7 +63,7 @@ func outcome(t *testing.T, answer []byte, step, size int) (r result) {
 		}
 	}()
 	trip := ask(socket.New(ours))
-	trip.Client = &http1.Client{Buffers: &socket.Buffers{Size: 1 << 10}, Limits: http1.Limits{HeaderBytes: 4 << 10, HeaderCount: 16}, MaxInforms: 4}
+	trip.Client = &http1.Client{Buffers: &socket.Buffers{Size: 1 << 10}, Limits: message.Limits{HeaderBytes: 4 << 10, HeaderCount: 16}, MaxInforms: 4}
 	trip.Until = exchange.Clock() + time.Minute
 	defer trip.Release()
 	if err := trip.Do(); err != nil {

@@ -3,10 +3,12 @@ package http1
 import (
 	"bytes"
 	"io"
+	"strings"
 	"time"
 	"unsafe"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 // atOnce is how much of a body is written without anybody to look for a response
@@ -17,7 +19,7 @@ const atOnce = 32 << 10
 func (t *Trip) send(now time.Duration) error {
 	t.out = t.Client.Buffers.Take()
 	defer t.giveOut()
-	head, err := AppendRequestHead(t.out[:0], &t.Request)
+	head, err := message.AppendRequestHead(t.out[:0], &t.Request)
 	if err != nil {
 		return err
 	}
@@ -43,7 +45,7 @@ func (t *Trip) send(now time.Duration) error {
 // expects reports whether the server is to be asked before the body is sent.
 func (t *Trip) expects() bool {
 	expectation, ok := t.Request.Header.GetKnown(exchange.Expect)
-	return ok && equalFold(expectation, "100-continue")
+	return ok && strings.EqualFold(expectation, "100-continue")
 }
 
 // sendBody sends what is behind head, and head itself with it.
@@ -188,9 +190,9 @@ func (f *feed) frame(dst, data []byte) []byte {
 	if len(data) == 0 {
 		return dst
 	}
-	dst = AppendChunkHead(dst, len(data))
+	dst = message.AppendChunkHead(dst, len(data))
 	dst = append(dst, data...)
-	return AppendChunkTail(dst)
+	return message.AppendChunkTail(dst)
 }
 
 // end appends what stands behind a chunked body's data.
@@ -199,7 +201,7 @@ func (f *feed) end(dst []byte) ([]byte, error) {
 		return dst, nil
 	}
 	f.ended = true
-	return AppendLastChunk(dst, f.trailers)
+	return message.AppendLastChunk(dst, f.trailers)
 }
 
 // surplus looks whether a body with a length is longer than that.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -20,7 +21,7 @@ import (
 func client() *http1.Client {
 	return &http1.Client{
 		Buffers:      &socket.Buffers{Size: 8 << 10},
-		Limits:       http1.Limits{HeaderBytes: 64 << 10, HeaderCount: 128},
+		Limits:       message.Limits{HeaderBytes: 64 << 10, HeaderCount: 128},
 		MaxInforms:   4,
 		ContinueWait: 10 * time.Second,
 	}
@@ -83,11 +84,11 @@ func ask(c *socket.Conn) *http1.Trip {
 		Conn:   c,
 		Life:   new(exchange.Life),
 		Until:  exchange.Clock() + 10*time.Second,
-		Request: http1.RequestHead{
+		Request: message.RequestHead{
 			Method: "GET", Authority: "site.example", Target: "/",
 			Header: new(exchange.Header), Trailer: new(exchange.Header),
 		},
-		Response: http1.ResponseHead{Header: new(exchange.Header), Trailer: new(exchange.Header)},
+		Response: message.ResponseHead{Header: new(exchange.Header), Trailer: new(exchange.Header)},
 	}
 }
 
@@ -95,7 +96,7 @@ func ask(c *socket.Conn) *http1.Trip {
 func post(c *socket.Conn, body io.Reader, length int64) *http1.Trip {
 	t := ask(c)
 	t.Request.Method = "POST"
-	t.Request.Framing = http1.Framing{Length: length, Chunked: length == exchange.UnknownLength}
+	t.Request.Framing = message.Framing{Length: length, Chunked: length == exchange.UnknownLength}
 	t.Body = body
 	return t
 }
@@ -179,7 +180,7 @@ func TestTripResponses(t *testing.T) {
 		{name: "breaks off", answer: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", status: 200, body: "ok", err: io.ErrUnexpectedEOF},
 		{name: "breaks off between chunks", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", status: 200, body: "ok", err: io.ErrUnexpectedEOF},
 		{name: "breaks off in a trailer", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 5\r\n", status: 200, body: "ok", err: io.ErrUnexpectedEOF},
-		{name: "chunk without end", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok0\r\n\r\n", status: 200, body: "ok", err: http1.ErrChunkEnd},
+		{name: "chunk without end", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok0\r\n\r\n", status: 200, body: "ok", err: message.ErrChunkEnd},
 	}
 	for _, c := range cases {
 		for _, delivery := range []string{"whole", "bytes"} {
@@ -256,21 +257,21 @@ func TestTripRefuses(t *testing.T) {
 		answer string
 		want   error
 	}{
-		"length and coding (RFC 9112, 6.1)":   {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", http1.ErrBothFramed},
-		"two lengths (RFC 9112, 6.3)":         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", http1.ErrLengths},
-		"list of lengths":                     {"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", http1.ErrLength},
-		"signed length":                       {"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", http1.ErrLength},
-		"unknown coding":                      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: cow\r\n\r\nok", http1.ErrCoding},
-		"coding in HTTP/1.0":                  {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", http1.ErrOldCoding},
-		"204 with a body (RFC 9110, 8.6)":     {"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", http1.ErrNoContent},
-		"folded field (RFC 9112, 5.2)":        {"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n\r\n", http1.ErrFolded},
-		"space before a colon":                {"HTTP/1.1 200 OK\r\nX-A : b\r\n\r\n", http1.ErrNameSpace},
-		"bare CR (RFC 9112, 2.2)":             {"HTTP/1.1 200 OK\r\nX-A: b\rSet-Cookie: c\r\n\r\n", http1.ErrBareCR},
-		"bare LF":                             {"HTTP/1.1 200 OK\nX-A: b\r\n\r\n", http1.ErrBareLF},
-		"NUL":                                 {"HTTP/1.1 200 OK\r\nX-A: b\x00c\r\n\r\n", http1.ErrValue},
-		"not HTTP":                            {"SSH-2.0-OpenSSH_9.6\r\n\r\n", http1.ErrVersion},
+		"length and coding (RFC 9112, 6.1)":   {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", message.ErrBothFramed},
+		"two lengths (RFC 9112, 6.3)":         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", message.ErrLengths},
+		"list of lengths":                     {"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", message.ErrLength},
+		"signed length":                       {"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", message.ErrLength},
+		"unknown coding":                      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: cow\r\n\r\nok", message.ErrCoding},
+		"coding in HTTP/1.0":                  {"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", message.ErrOldCoding},
+		"204 with a body (RFC 9110, 8.6)":     {"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", message.ErrNoContent},
+		"folded field (RFC 9112, 5.2)":        {"HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n\r\n", message.ErrFolded},
+		"space before a colon":                {"HTTP/1.1 200 OK\r\nX-A : b\r\n\r\n", message.ErrNameSpace},
+		"bare CR (RFC 9112, 2.2)":             {"HTTP/1.1 200 OK\r\nX-A: b\rSet-Cookie: c\r\n\r\n", message.ErrBareCR},
+		"bare LF":                             {"HTTP/1.1 200 OK\nX-A: b\r\n\r\n", message.ErrBareLF},
+		"NUL":                                 {"HTTP/1.1 200 OK\r\nX-A: b\x00c\r\n\r\n", message.ErrValue},
+		"not HTTP":                            {"SSH-2.0-OpenSSH_9.6\r\n\r\n", message.ErrVersion},
 		"too many informational responses":    {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 5), http1.ErrTooManyInforms},
-		"head without end":                    {"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 64<<10), http1.ErrTooLarge},
+		"head without end":                    {"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 64<<10), message.ErrTooLarge},
 		"closes at once":                      {"", io.EOF},
 		"closes in the head":                  {"HTTP/1.1 200 OK\r\n", io.ErrUnexpectedEOF},
 		"closes after an informational head":  {"HTTP/1.1 103 Early Hints\r\n\r\n", io.ErrUnexpectedEOF},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -102,7 +103,7 @@ func TestTripLendsItsBody(t *testing.T) {
 		{"surplus", "Content-Length: 2\r\n", "okpoison", "ok", false},
 		{"breaks off", "Content-Length: 3\r\n", "ok", "ok unexpected EOF", false},
 		{"chunked", "Transfer-Encoding: chunked\r\n", "10000\r\n" + long + "\r\n2\r\nok\r\n0\r\n\r\n", long + "ok", true},
-		{"chunks of nothing right", "Transfer-Encoding: chunked\r\n", "2\r\nokok", "ok " + http1.ErrChunkEnd.Reason, false},
+		{"chunks of nothing right", "Transfer-Encoding: chunked\r\n", "2\r\nokok", "ok " + message.ErrChunkEnd.Reason, false},
 		{"until the end", "", "ok", "ok", false},
 	}
 	for _, c := range cases {

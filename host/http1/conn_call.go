@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 // call is one exchange on a connection, and its Sink. It belongs to the
@@ -14,12 +15,12 @@ type call struct {
 	x      exchange.Exchange
 	conn   *serverConn
 	in     input
-	parser RequestParser
-	head   RequestHead
+	parser message.RequestParser
+	head   message.RequestHead
 	body   *requestBody // nil if the request has none
 	spare  *requestBody // for the next request that has one
 
-	response ResponseHead
+	response message.ResponseHead
 	out      []byte // what is to be written, in a buffer of server.inputs or copies
 	content  int    // bytes of the body in out
 

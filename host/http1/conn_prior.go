@@ -15,7 +15,7 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // reports that this is another one. It reads on while that can't be told.
 func (c *serverConn) notPrior(buf []byte, n int) ([]byte, int, bool) {
 	begins := min(n, len(preface))
-	for limited := false; strings.HasPrefix(preface, view(buf[:begins])); limited = true {
+	for limited := false; strings.HasPrefix(preface, string(buf[:begins])); limited = true {
 		if n >= len(preface) {
 			early := bytes.Clone(buf[:n])
 			c.server.inputs.Give(buf)

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -20,7 +21,7 @@ func (k *call) receive() (status int, complete bool) {
 		k.in.keepHead(size)
 		return k.take(), true
 	}
-	if refused, ok := err.(*Error); ok {
+	if refused, ok := err.(*message.Error); ok {
 		status = refused.Status
 	} else if socket.IsTimeout(err) && !k.conn.socket.Interrupted() {
 		status = statusTimeout

@@ -13,6 +13,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 // TestRefusedRequestsAreAnswered shows that the client of a request that is
@@ -20,7 +21,7 @@ import (
 // for a request.
 func TestRefusedRequestsAreAnswered(t *testing.T) {
 	small := settings()
-	small.Limits = http1.Limits{HeaderBytes: 2 << 10, HeaderCount: 10}
+	small.Limits = message.Limits{HeaderBytes: 2 << 10, HeaderCount: 10}
 	d := serve(t, small, func(x *exchange.Exchange) { t.Errorf("%s was let in", x.Request.Target) })
 	const host = "Host: h\r\n"
 	for _, test := range []struct {

@@ -1,8 +1,5 @@
-// Package http1 is the host's own HTTP/1.1 (RFC 9112): heads are parsed and
-// written here, and bodies framed, strictly. What could be read two ways is
-// refused and never repaired, since whoever stands behind the host may read it
-// the other way.
-//
-// Parsers look at each byte once, copy none and allocate nothing: the text they
-// return is a view of the buffer that was parsed, and lives as long as it.
+// Package http1 is the host's own HTTP/1.1: the connections of clients, of which
+// Server makes exchanges, and those to endpoints, on which a Trip is one request
+// and its response. What is on them is read and written by package message,
+// their bytes are moved by package socket.
 package http1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 const (
@@ -22,13 +23,13 @@ func (k *call) Inform(status int, h *exchange.Header) error {
 	if k.sent || status <= 100 || status > 199 || status == statusSwitching || k.x.Request.Version == exchange.HTTP10 {
 		return nil
 	}
-	k.response = ResponseHead{
-		Version: exchange.HTTP11, Status: status, Header: h, Framing: Framing{Length: exchange.UnknownLength},
+	k.response = message.ResponseHead{
+		Version: exchange.HTTP11, Status: status, Header: h, Framing: message.Framing{Length: exchange.UnknownLength},
 	}
 	k.takeOut()
 	defer k.giveOut()
 	var err error
-	if k.out, err = AppendResponseHead(k.out, &k.response); err != nil {
+	if k.out, err = message.AppendResponseHead(k.out, &k.response); err != nil {
 		return err
 	}
 	k.writing.Lock()
@@ -109,7 +110,7 @@ func (k *call) writeHead() (err error) {
 	}
 	resp := &k.x.Response
 	s := k.conn.server
-	k.response = ResponseHead{
+	k.response = message.ResponseHead{
 		Version: k.x.Request.Version, Status: resp.Status, Header: &resp.Header, Trailer: &resp.Trailer, Framing: k.framing(),
 	}
 	if resp.Status == statusSwitching {
@@ -124,7 +125,7 @@ func (k *call) writeHead() (err error) {
 			resp.Header.AddKnown(exchange.AltSvc, "Alt-Svc", s.AltSvc)
 		}
 	}
-	k.out, err = AppendResponseHead(k.out, &k.response)
+	k.out, err = message.AppendResponseHead(k.out, &k.response)
 	return err
 }
 
@@ -137,20 +138,20 @@ func (k *call) protocol() string {
 }
 
 // framing decides how the client finds the response's end (RFC 9112, 6.3).
-func (k *call) framing() Framing {
+func (k *call) framing() message.Framing {
 	resp := &k.x.Response
 	old := k.x.Request.Version == exchange.HTTP10
 	switch {
 	case resp.Status == statusSwitching || resp.Status == statusNoContent || resp.Status == statusNotModified && resp.Length <= 0:
-		return Framing{Length: exchange.UnknownLength}
+		return message.Framing{Length: exchange.UnknownLength}
 	case resp.Length >= 0 && (resp.Trailer.Len() == 0 || old || resp.Status == statusNotModified):
-		return Framing{Length: resp.Length} // not to HEAD where GET gets chunks
+		return message.Framing{Length: resp.Length} // not to HEAD where GET gets chunks
 	case !k.hasContent():
-		return Framing{Length: exchange.UnknownLength}
+		return message.Framing{Length: exchange.UnknownLength}
 	case old:
-		return Framing{Length: exchange.UnknownLength, UntilClose: true}
+		return message.Framing{Length: exchange.UnknownLength, UntilClose: true}
 	}
-	return Framing{Length: exchange.UnknownLength, Chunked: true} // trailers need it too
+	return message.Framing{Length: exchange.UnknownLength, Chunked: true} // trailers need it too
 }
 
 // hasContent reports whether the response may have some (RFC 9110, 6.4.1).

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 var errTooMuch = errors.New("the body is longer than its length")
@@ -37,7 +38,7 @@ func (k *call) sendBody() *exchange.SendError {
 func (k *call) sendEnd() *exchange.SendError {
 	if k.response.Framing.Chunked {
 		var err error
-		if k.out, err = AppendLastChunk(k.out, &k.x.Response.Trailer); err != nil {
+		if k.out, err = message.AppendLastChunk(k.out, &k.x.Response.Trailer); err != nil {
 			k.flush()
 			return k.readError(err)
 		}
@@ -79,8 +80,9 @@ type mover struct {
 
 // Sizes of what is moved.
 const (
-	chunkRoom = len("ffffffff\r\n") + len(crlf) // what a chunk takes besides its data
-	leastRead = 2 << 10                         // room to read into
+	lineEnd   = len("\r\n")
+	chunkRoom = len("ffffffff\r\n") + lineEnd // what a chunk takes besides its data
+	leastRead = 2 << 10                       // room to read into
 	maxEmpty  = 100
 )
 
@@ -151,7 +153,7 @@ func (m *mover) makeRoom() {
 func (m *mover) room() []byte {
 	out := m.k.out
 	if m.chunked {
-		return out[len(out)+chunkRoom-len(crlf) : cap(out)-len(crlf)]
+		return out[len(out)+chunkRoom-lineEnd : cap(out)-lineEnd]
 	}
 	return out[len(out):cap(out)]
 }
@@ -168,7 +170,7 @@ func (m *mover) frame(n int) {
 		return
 	}
 	data := m.room()[:n]
-	k.out = AppendChunkHead(k.out, n)
+	k.out = message.AppendChunkHead(k.out, n)
 	k.out = append(k.out, data...)
-	k.out = AppendChunkTail(k.out)
+	k.out = message.AppendChunkTail(k.out)
 }

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -55,7 +56,7 @@ func (m *mover) memory(waiting []byte) error {
 				return err
 			}
 		}
-		k.out = AppendChunkHead(k.out, len(waiting))
+		k.out = message.AppendChunkHead(k.out, len(waiting))
 		if len(waiting) > cap(k.out)-len(k.out)-chunkRoom {
 			if err := k.flushWith(waiting); err != nil {
 				return err
@@ -64,7 +65,7 @@ func (m *mover) memory(waiting []byte) error {
 			k.out = append(k.out, waiting...)
 			k.content += len(waiting)
 		}
-		k.out = AppendChunkTail(k.out)
+		k.out = message.AppendChunkTail(k.out)
 		return nil
 	case len(waiting) >= leastLent || len(waiting) > cap(k.out)-len(k.out):
 		return k.flushWith(waiting)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -47,8 +48,8 @@ type Owner interface {
 // sending direction alone counts as leaving, since the two can't be told apart.
 type Server struct {
 	Handler Handler
-	Limits  Limits // HeaderBytes 0: 1 MiB
-	Secure  bool   // clients come by TLS
+	Limits  message.Limits // HeaderBytes 0: 1 MiB
+	Secure  bool           // clients come by TLS
 	// HeaderTimeout is the time for a request's head, and for the first byte of a
 	// connection; IdleTimeout the time between exchanges; BodyTimeout how long a
 	// client may be silent while it owes a body, or take nothing of one. 0: no limit.

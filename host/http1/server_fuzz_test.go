@@ -11,6 +11,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 // scripted is a client that sends some bytes, in pieces of a size, and reads.
@@ -62,7 +63,7 @@ func converse(t *testing.T, input []byte, piece int) string {
 	var seen strings.Builder
 	var methods []string
 	s := settings()
-	s.Limits = http1.Limits{HeaderBytes: 1 << 10, HeaderCount: 16}
+	s.Limits = message.Limits{HeaderBytes: 1 << 10, HeaderCount: 16}
 	s.Handler = carrying(func(x *exchange.Exchange, w http1.Wire, refusal int) {
 		req := &x.Request
 		methods = append(methods, strings.Clone(req.Method))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 // carrier is a function as a Handler. It refuses as a host does.
@@ -56,7 +57,7 @@ func (o *owner) Ended(panicked any) {
 // settings are those of a listener.
 func settings() *http1.Server {
 	return &http1.Server{
-		Limits:        http1.Limits{HeaderBytes: 64 << 10, HeaderCount: 128},
+		Limits:        message.Limits{HeaderBytes: 64 << 10, HeaderCount: 128},
 		HeaderTimeout: 10 * time.Second,
 		IdleTimeout:   60 * time.Second,
 		BodyTimeout:   60 * time.Second,

@@ -6,13 +6,14 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 )
 
 func (f *front) newHTTP1() *http1.Server {
 	limits := &f.settings.Limits
 	return &http1.Server{
 		Handler:       carrier{f},
-		Limits:        http1.Limits{HeaderBytes: int(limits.HeaderBytes), HeaderCount: limits.HeaderCount},
+		Limits:        message.Limits{HeaderBytes: int(limits.HeaderBytes), HeaderCount: limits.HeaderCount},
 		Secure:        f.certs != nil,
 		HeaderTimeout: limits.HeaderTimeout.D(),
 		IdleTimeout:   limits.IdleTimeout.D(),

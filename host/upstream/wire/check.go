@@ -13,6 +13,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
@@ -75,8 +76,8 @@ func (c *Client) checkSingle(ctx context.Context, cn *conn, path, authority stri
 		Client:   &c.single,
 		Conn:     cn.single,
 		Life:     exchange.NewLife(ctx),
-		Request:  http1.RequestHead{Method: "GET", Authority: authority, Target: path, Header: &asked},
-		Response: http1.ResponseHead{Header: &answered},
+		Request:  message.RequestHead{Method: "GET", Authority: authority, Target: path, Header: &asked},
+		Response: message.ResponseHead{Header: &answered},
 	}
 	defer trip.Release()
 	if err := trip.Do(); err != nil {

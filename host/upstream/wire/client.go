@@ -7,6 +7,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 	"github.com/ergoproxy/ergo/host/manifest"
 )
@@ -65,7 +66,7 @@ func New(s Settings, log *slog.Logger) (*Client, error) {
 	c := &Client{scheme: s.Scheme, host: s.Host}
 	c.single = http1.Client{
 		Buffers:      &socket.Buffers{Size: bufferBytes},
-		Limits:       http1.Limits{HeaderBytes: maxHeaderBytes, HeaderCount: maxHeaderCount},
+		Limits:       message.Limits{HeaderBytes: maxHeaderBytes, HeaderCount: maxHeaderCount},
 		MaxInforms:   maxInforms,
 		ContinueWait: continueWait,
 	}

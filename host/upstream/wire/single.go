@@ -6,6 +6,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
+	"github.com/ergoproxy/ergo/host/http1/message"
 	"github.com/ergoproxy/ergo/host/http1/socket"
 )
 
@@ -57,8 +58,8 @@ func (c *Client) carrySingle(cn *conn, t *Try) *Error {
 func (a *answer) prepare(t *Try) {
 	r := &t.X.Request
 	a.Client, a.Conn, a.Life, a.Until = &a.client.single, a.conn.single, t.X.Life(), t.Until
-	a.Request = http1.RequestHead{Method: r.Method, Authority: t.Authority, Target: r.Target, Header: &r.Header, Upgrade: r.Upgrade}
-	a.Response = http1.ResponseHead{Header: &t.Response.Header, Trailer: &t.Response.Trailer}
+	a.Request = message.RequestHead{Method: r.Method, Authority: t.Authority, Target: r.Target, Header: &r.Header, Upgrade: r.Upgrade}
+	a.Response = message.ResponseHead{Header: &t.Response.Header, Trailer: &t.Response.Trailer}
 	a.Informer = a
 	if t.Replay == nil {
 		return
@@ -97,7 +98,7 @@ func (a *answer) failed(err error) *Error {
 		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: unread}
 	case err == errClientGone:
 		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: err}
-	case err == http1.ErrUnwritable || err == http1.ErrBodyLength:
+	case err == message.ErrUnwritable || err == http1.ErrBodyLength:
 		e = &Error{Cause: exchange.CauseClient, Blame: BlameClient, Err: errBadRequest}
 	case err == errNotKept:
 		e = &Error{Cause: exchange.CauseReset, Blame: BlameHost, Err: err}
