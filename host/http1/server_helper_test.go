@@ -171,7 +171,7 @@ func (p *peer) expect(want string) {
 	p.t.Helper()
 	got := make([]byte, len(want))
 	if n, err := io.ReadFull(p.r, got); err != nil || string(got) != want {
-		p.t.Fatalf("got %q, %v, want %q", got[:n], err, want)
+		p.t.Fatalf("got %d bytes, %.200q, %v, want %.200q", n, got[:n], err, want)
 	}
 }
 

@@ -25,9 +25,10 @@ func (k *call) join() *exchange.SendError {
 	k.conn.socket.WriteBy(0, 0)
 	t := &tunnel{client: k.conn.socket, upstream: upstream, buffers: &k.conn.server.inputs}
 	if lender, ok := upstream.(Spliceable); ok {
-		t.lender = lender
-		t.below, _, _, _ = lender.SpliceSource()
-		lender.Spliced(0, nil)
+		if below, _, _, ok := lender.SpliceSource(); ok {
+			t.lender, t.below = lender, below
+			lender.Spliced(0, nil)
+		}
 	}
 	early := k.in.fresh()
 	if k.conn.ahead {

@@ -86,7 +86,7 @@ func TestTunnel(t *testing.T) {
 			io.WriteString(upstream, "answer")
 			client.expect("answer")
 
-			text := pattern(8 << 20)
+			text := pattern(2 << 20)
 			go io.WriteString(client, text)
 			go io.WriteString(upstream, text)
 			up := make(chan struct{})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
 )
 
 // What Acquire can answer besides the error of a start.
@@ -147,7 +149,7 @@ func (p *Pool[T]) wait(ctx context.Context, w *waiter[T]) (T, error) {
 	case <-timer.C:
 		cause = ErrOverload
 	case <-ctx.Done():
-		cause = context.Cause(ctx)
+		cause = exchange.CauseOf(ctx)
 	}
 	if !p.leave(w, cause) {
 		return p.take(ctx, <-w.grant) // it came in the same moment
