@@ -241,9 +241,6 @@ func (b *requestBody) deadline(began time.Duration) time.Duration {
 	return at
 }
 
-// longAgo is a deadline that makes what is in progress return.
-var longAgo = time.Unix(1, 0)
-
 // interrupt ends a read that is in progress, unless the exchange is over.
 func (b *requestBody) interrupt() {
 	b.finishing.Lock()
@@ -263,5 +260,5 @@ func (b *requestBody) interrupt() {
 
 func (b *requestBody) stop() {
 	b.interrupted.Store(true)
-	b.call.conn.socket.NetConn().SetReadDeadline(longAgo)
+	b.call.conn.socket.InterruptRead()
 }

@@ -39,7 +39,7 @@ func (c *serverConn) ignore() {
 	if ear == nil {
 		return
 	}
-	c.socket.NetConn().SetReadDeadline(longAgo)
+	c.socket.InterruptRead()
 	<-ear
 	c.socket.ReadBy(0, 0)
 	c.socket.NetConn().SetReadDeadline(time.Time{})

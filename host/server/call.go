@@ -44,20 +44,20 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal == 0 {
 		c.lookForBody()
 	}
-	f.carry(&c.x, c, refusal)
+	f.Carry(&c.x, c, refusal)
 	c.finish()
 }
 
-// Gone follows wire.
+// Gone follows http1.Wire.
 func (c *call) Gone() bool { return c.r.Context().Err() != nil }
 
-// Sent follows wire.
+// Sent follows http1.Wire.
 func (c *call) Sent() bool { return c.sent }
 
-// Broken follows wire.
+// Broken follows http1.Wire.
 func (c *call) Broken() bool { return c.broken }
 
-// Break follows wire.
+// Break follows http1.Wire.
 func (c *call) Break() { c.broken = true }
 
 // finish leaves the stream in a state in which net/http can do no harm.

@@ -6,22 +6,14 @@ import (
 	"runtime/debug"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
-// wire is what a protocol keeps for an exchange: its sink, and how far that got.
-type wire interface {
-	exchange.Sink
-	Gone() bool   // the client is not there any more
-	Sent() bool   // Send was called
-	Broken() bool // the response can't be completed: the client must see that
-	Break()       // makes it so
-}
-
-// carry lets the Handler carry x, which came by w, or refuses it with the status
-// unless that is 0. Whatever the Handler does, the client gets a response or is
-// to see that there is none.
-func (f *front) carry(x *exchange.Exchange, w wire, refusal int) {
+// Carry follows http1.Handler, for every protocol: it lets the Handler carry x,
+// which came by w, or refuses it with the status unless that is 0. Whatever the
+// Handler does, the client gets a response or is to see that there is none.
+func (f *front) Carry(x *exchange.Exchange, w http1.Wire, refusal int) {
 	f.red.Begin()
 	if refusal != 0 {
 		f.server.log.Debug("request refused", "listener", f.settings.Name, "client", x.Conn.Remote, "status", refusal)
@@ -34,7 +26,7 @@ func (f *front) carry(x *exchange.Exchange, w wire, refusal int) {
 	f.red.End(x.Now-x.Began, outcome(x, w))
 }
 
-func (f *front) handle(x *exchange.Exchange, w wire) {
+func (f *front) handle(x *exchange.Exchange, w http1.Wire) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			f.server.log.Error("panic in handler", "listener", f.settings.Name, "id", x.ID,
@@ -53,7 +45,7 @@ func (f *front) handle(x *exchange.Exchange, w wire) {
 }
 
 // fail answers 500 if nothing was sent yet.
-func fail(x *exchange.Exchange, w wire) {
+func fail(x *exchange.Exchange, w http1.Wire) {
 	if w.Sent() {
 		w.Break()
 		return
@@ -63,7 +55,7 @@ func fail(x *exchange.Exchange, w wire) {
 }
 
 // outcome is what the listener's metrics say of the exchange.
-func outcome(x *exchange.Exchange, w wire) telemetry.Outcome {
+func outcome(x *exchange.Exchange, w http1.Wire) telemetry.Outcome {
 	if status := x.Response.Status; !w.Broken() && status >= 101 && status <= 599 {
 		return telemetry.OfStatus(status)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/http1/message"
 )
@@ -12,7 +11,7 @@ import (
 func (f *front) newHTTP1() *http1.Server {
 	limits := &f.settings.Limits
 	return &http1.Server{
-		Handler:       carrier{f},
+		Handler:       f,
 		Limits:        message.Limits{HeaderBytes: int(limits.HeaderBytes), HeaderCount: limits.HeaderCount},
 		Secure:        f.certs != nil,
 		HeaderTimeout: limits.HeaderTimeout.D(),
@@ -20,12 +19,6 @@ func (f *front) newHTTP1() *http1.Server {
 		BodyTimeout:   limits.BodyTimeout.D(),
 	}
 }
-
-// carrier is a front as http1.Handler.
-type carrier struct{ *front }
-
-// Carry follows http1.Handler.
-func (f carrier) Carry(x *exchange.Exchange, w http1.Wire, refusal int) { f.carry(x, w, refusal) }
 
 // Prior follows http1.Owner.
 func (c *conn) Prior(early []byte) { c.front.serveHTTP2(c, early) }

@@ -155,6 +155,10 @@ func (c *Conn) Interrupt() {
 	c.conn.SetDeadline(longAgo)
 }
 
+// InterruptRead makes a read that is in progress fail, and later ones until the
+// deadline is set anew. Any goroutine may call it.
+func (c *Conn) InterruptRead() { c.conn.SetReadDeadline(longAgo) }
+
 // Interrupted reports whether Interrupt was called.
 func (c *Conn) Interrupted() bool { return c.interrupted.Load() }
 
