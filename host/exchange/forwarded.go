@@ -85,7 +85,7 @@ func parseForwardedFor(element string) (netip.Addr, bool) {
 		if !ok {
 			return netip.Addr{}, false
 		}
-		if equalFold(trimSpace(name), "for") {
+		if EqualFold(trimSpace(name), "for") {
 			if found { // each parameter at most once (4)
 				return netip.Addr{}, false
 			}

@@ -126,7 +126,7 @@ func (f *Forwarding) client(h *Header, remote netip.Addr) netip.Addr {
 func (f *Forwarding) walk(h *Header, name string, remote netip.Addr, parse func(string) (netip.Addr, bool)) (client netip.Addr, found bool) {
 	client = remote
 	for i := h.Len() - 1; i >= 0; i-- {
-		if !equalFold(h.fields[i].Name, name) {
+		if !EqualFold(h.fields[i].Name, name) {
 			continue
 		}
 		found = true
@@ -180,7 +180,7 @@ func (f *Forwarding) isVain(name string, id Known, trusted bool) bool {
 			return true
 		}
 	}
-	return len(name) == len(f.RequestID) && alike(name, f.RequestID) && !equalFold(name, f.RequestID)
+	return len(name) == len(f.RequestID) && alike(name, f.RequestID) && !EqualFold(name, f.RequestID)
 }
 
 // alike compares field names without case, and "_" as "-".

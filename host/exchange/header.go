@@ -35,7 +35,7 @@ func (h *Header) find(start int, id Known, name string) int {
 		return -1
 	}
 	for i := start; i < len(h.ids); i++ {
-		if h.ids[i] == id && (id != Unknown || equalFold(h.fields[i].Name, name)) {
+		if h.ids[i] == id && (id != Unknown || EqualFold(h.fields[i].Name, name)) {
 			return i
 		}
 	}
@@ -118,7 +118,7 @@ func (h *Header) DelKnown(id Known) { h.removeKnown(1 << id) }
 
 func (h *Header) deleteFrom(start int, id Known, name string) {
 	h.remove(start, func(i int) bool {
-		return h.ids[i] == id && (id != Unknown || equalFold(h.fields[i].Name, name))
+		return h.ids[i] == id && (id != Unknown || EqualFold(h.fields[i].Name, name))
 	})
 }
 
@@ -187,9 +187,9 @@ func (h *Header) Size() int {
 	return n
 }
 
-// equalFold compares field names: ASCII letters without case (RFC 9110, 5.1). Names
+// EqualFold compares names and options: ASCII letters without case (RFC 9110, 5.1). Names
 // that begin alike are common, so the end is looked at first.
-func equalFold(a, b string) bool {
+func EqualFold(a, b string) bool {
 	last := len(a) - 1
 	if len(a) != len(b) || last >= 0 && lower(a[last]) != lower(b[last]) {
 		return false

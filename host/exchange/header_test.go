@@ -72,7 +72,7 @@ func FuzzHeaderMatchesModel(f *testing.F) {
 		h := new(Header)
 		var model []Field
 		same := func(name string) func(Field) bool {
-			return func(f Field) bool { return equalFold(f.Name, name) }
+			return func(f Field) bool { return EqualFold(f.Name, name) }
 		}
 		for i, op := range operations[:min(len(operations), 64)] {
 			name, value := names[int(op/4)%len(names)], fmt.Sprint(i)

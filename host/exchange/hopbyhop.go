@@ -79,7 +79,7 @@ func (h *Header) names() map[string]bool {
 // removed for it: "close", what a message can't do without, and what goes anyway.
 func noField(option string) bool {
 	id := KnownName(option)
-	return id != Unknown && (neverOptions|hopByHopNames).has(id) || equalFold(option, "close")
+	return id != Unknown && (neverOptions|hopByHopNames).has(id) || EqualFold(option, "close")
 }
 
 var neverOptions = setOf(Host, CacheControl, ContentLength)
@@ -97,7 +97,7 @@ var hopByHopNames = setOf(TE, Trailer, Upgrade, Connection, KeepAlive, HTTP2Sett
 func HasToken(list, token string) bool {
 	for item := range strings.SplitSeq(list, ",") {
 		item, _, _ = strings.Cut(item, ";")
-		if equalFold(trimSpace(item), token) {
+		if EqualFold(trimSpace(item), token) {
 			return true
 		}
 	}
@@ -117,7 +117,7 @@ func TrailerAllowed(name string) bool {
 		return false
 	}
 	for _, forbidden := range forbiddenTrailers {
-		if equalFold(name, forbidden) {
+		if EqualFold(name, forbidden) {
 			return false
 		}
 	}
@@ -133,7 +133,7 @@ var forbiddenTrailers = [...]string{
 }
 
 func hasPrefixFold(name, prefix string) bool {
-	return len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix)
+	return len(name) >= len(prefix) && EqualFold(name[:len(prefix)], prefix)
 }
 
 // trimSpace cuts the white space that may surround a list's member: space and

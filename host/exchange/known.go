@@ -207,7 +207,7 @@ func KnownName(name string) Known {
 			return Unknown
 		}
 		if int(e.length) == len(name) && e.first.is(first) && e.last.is(last) {
-			if len(name) <= 16 || equalFold(knownNames[e.id][8:], name[8:]) {
+			if len(name) <= 16 || EqualFold(knownNames[e.id][8:], name[8:]) {
 				return e.id
 			}
 		}

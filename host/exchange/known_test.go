@@ -39,7 +39,7 @@ func TestKnownNamesByteByByte(t *testing.T) {
 		for i, c := range name {
 			for other := range 256 {
 				name[i] = byte(other)
-				if got, want := KnownName(string(name)) == id, equalFold(string(name), id.Name()); got != want {
+				if got, want := KnownName(string(name)) == id, EqualFold(string(name), id.Name()); got != want {
 					t.Errorf("%q is taken for %s: got %v, want %v", name, id.Name(), got, want)
 				}
 			}

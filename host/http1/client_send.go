@@ -3,7 +3,6 @@ package http1
 import (
 	"bytes"
 	"io"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -45,7 +44,7 @@ func (t *Trip) send(now time.Duration) error {
 // expects reports whether the server is to be asked before the body is sent.
 func (t *Trip) expects() bool {
 	expectation, ok := t.Request.Header.GetKnown(exchange.Expect)
-	return ok && strings.EqualFold(expectation, "100-continue")
+	return ok && exchange.EqualFold(expectation, "100-continue")
 }
 
 // sendBody sends what is behind head, and head itself with it.

@@ -35,7 +35,7 @@ func parseLength(s string) (n int64, ok bool) {
 // checkCoding looks at the value of a Transfer-Encoding. One that is not
 // chunked alone is refused in any case: the rest is about how.
 func checkCoding(value string) *Error {
-	if equalFold(value, "chunked") {
+	if exchange.EqualFold(value, "chunked") {
 		return nil
 	}
 	chunked := false
@@ -44,7 +44,7 @@ func checkCoding(value string) *Error {
 		if !exchange.ValidName(coding) || chunked { // with parameters, or none, or chunked was not the last
 			return ErrNotChunked
 		}
-		chunked = equalFold(coding, "chunked")
+		chunked = exchange.EqualFold(coding, "chunked")
 	}
 	return ErrCoding
 }

@@ -46,7 +46,7 @@ func (s *said) note(id exchange.Known, value string, at span) (kept bool, err *E
 		s.chunked = true
 		return false, checkCoding(value)
 	case exchange.Expect:
-		if equalFold(value, "100-continue") {
+		if exchange.EqualFold(value, "100-continue") {
 			s.expects = true
 		} else {
 			s.unmet = true
@@ -66,11 +66,11 @@ func (s *said) options(list string) (more bool) {
 		var option string
 		option, list = member(list)
 		switch {
-		case equalFold(option, "keep-alive"):
+		case exchange.EqualFold(option, "keep-alive"):
 			s.keepAlive = true
-		case equalFold(option, "close"):
+		case exchange.EqualFold(option, "close"):
 			s.close = true
-		case equalFold(option, "upgrade"):
+		case exchange.EqualFold(option, "upgrade"):
 			s.upgrade = true
 		case option != "":
 			more = true

@@ -33,7 +33,7 @@ func absolute(r *RequestHead, hasHost bool) *Error {
 	if !ok || !validAuthority(authority) {
 		return ErrTarget
 	}
-	if hasHost && !equalFoldASCII(authority, r.Authority) {
+	if hasHost && !exchange.EqualFold(authority, r.Authority) {
 		return ErrOtherHost
 	}
 	r.Scheme, r.Authority = scheme, authority
@@ -56,9 +56,9 @@ func cutAbsolute(uri string) (scheme, authority, target string, ok bool) {
 	switch {
 	case !ok:
 		return "", "", "", false
-	case equalFold(scheme, "http"):
+	case exchange.EqualFold(scheme, "http"):
 		scheme = "http"
-	case equalFold(scheme, "https"):
+	case exchange.EqualFold(scheme, "https"):
 		scheme = "https"
 	default:
 		return "", "", "", false

@@ -6,19 +6,6 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// equalFold compares with a text in lower case, ASCII letters without case.
-func equalFold(s, lower string) bool {
-	if len(s) != len(lower) {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if s[i] != lower[i] && (s[i]|0x20 != lower[i] || s[i] < 'A') {
-			return false
-		}
-	}
-	return true
-}
-
 // member cuts the first member off a list (RFC 9110, 5.6.1).
 func member(list string) (first, rest string) {
 	first, rest, _ = strings.Cut(list, ",")
@@ -61,17 +48,4 @@ func parseVersion(b []byte) (exchange.Version, *Error) {
 		return exchange.HTTP10, nil
 	}
 	return 0, ErrUnknownVersion
-}
-
-// equalFoldASCII compares without the case of ASCII letters.
-func equalFoldASCII(a, b string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := 0; i < len(a); i++ {
-		if a[i] != b[i] && (a[i]|0x20 != b[i]|0x20 || a[i]|0x20 < 'a' || a[i]|0x20 > 'z') {
-			return false
-		}
-	}
-	return true
 }

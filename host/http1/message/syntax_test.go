@@ -42,7 +42,7 @@ func TestEqualFold(t *testing.T) {
 		{"keep-alive", "keep-alive", true}, {"keep\ralive", "keep-alive", false}, {"close ", "close", false}, {"", "close", false},
 		{"\x11\x10\x10-continue", "100-continue", false}, {"c\x0cose", "close", false}, {"clo\u017fe", "close", false},
 	} {
-		if got := equalFold(test.s, test.lower); got != test.want {
+		if got := exchange.EqualFold(test.s, test.lower); got != test.want {
 			t.Errorf("%q and %q: got %v", test.s, test.lower, got)
 		}
 	}
@@ -52,7 +52,7 @@ func TestEqualFold(t *testing.T) {
 	}{
 		{"H:80", "h:80", true}, {"[::A]", "[::a]", true}, {"h@", "h`", false}, {"h[", "h{", false}, {"h-", "h\r", false}, {"h", "hh", false},
 	} {
-		if got := equalFoldASCII(test.a, test.b); got != test.want {
+		if got := exchange.EqualFold(test.a, test.b); got != test.want {
 			t.Errorf("%q and %q: got %v", test.a, test.b, got)
 		}
 	}
