@@ -149,12 +149,12 @@ func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 		Name:     s.artifact.File.Name,
 		Artifact: s.artifact,
 		Config:   text,
-		Grants:   s.artifact.File.Capabilities,
 		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Limits: manifest.Limits{
+		Granted:  new(policy.Granted),
+		Settings: manifest.Policy{Grants: s.artifact.File.Capabilities, Limits: manifest.Limits{
 			Memory: 64 << 20, Time: manifest.Duration(10 * time.Second), Instances: 1,
 			Wait: manifest.Duration(time.Second), RequestBody: 1 << 20, ResponseBody: 1 << 20, LogLines: 1000,
-		},
+		}},
 	}
 }
 

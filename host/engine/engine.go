@@ -33,12 +33,16 @@ const (
 	Service Mode = "service"
 )
 
-// Options are the parts an engine is put together from. All but Listeners and
-// Telemetry are required.
+// Options are the parts an engine is put together from. All but Grant,
+// Listeners and Telemetry are required.
 type Options struct {
-	Mode      Mode
-	Loaders   map[string]policy.Loader // by the ABI that policy.toml names
-	Grants    []string                 // capabilities that a manifest may grant
+	Mode    Mode
+	Loaders map[string]policy.Loader // by the ABI that policy.toml names
+	Grants  []string                 // capabilities that a manifest may grant
+	// Grant makes what a policy's grants come to; its Granted is not set yet.
+	// Default: nothing.
+	Grant func(policy.Spec) *policy.Granted
+
 	Upstreams *upstream.Registry
 	Listeners Listeners // nil: listeners are not the engine's business (check, tests)
 	Telemetry *telemetry.Telemetry
@@ -74,6 +78,9 @@ var ErrClosed = errors.New("the engine is closed")
 // New returns an engine without a generation: Swap gives it the first one
 // before Serve is called.
 func New(opts Options) *Engine {
+	if opts.Grant == nil {
+		opts.Grant = func(policy.Spec) *policy.Granted { return new(policy.Granted) }
+	}
 	e := &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}
 	e.rides.New = func() any { return &ride{seat: e.seats.Add(1)} }
 	return e

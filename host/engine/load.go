@@ -144,7 +144,7 @@ func (b *build) loadPolicy(ctx context.Context, r *row) {
 	}
 	p := b.m.Policies[name]
 	spec := policy.Spec{
-		Name: name, Artifact: artifact, Config: r.config.ResolvedConfig(), Grants: p.Grants, Limits: p.Limits,
+		Name: name, Artifact: artifact, Config: r.config.ResolvedConfig(), Settings: p,
 		Log: b.e.opts.Log.With("policy", name, "version", artifact.File.Version),
 	}
 	key := slotKey(spec)
@@ -152,11 +152,16 @@ func (b *build) loadPolicy(ctx context.Context, r *row) {
 		b.count(&b.kept)
 		return
 	}
+	spec.Granted = b.e.opts.Grant(spec)
 	made, err := load(ctx, b.e.opts.Loaders[artifact.File.ABI], spec)
-	switch {
-	case err == nil:
+	if err == nil {
 		b.keep(r, key, made, spec)
-	case ctx.Err() == nil: // else it is the attempt that ended, not the policy that failed
+		return
+	}
+	if closed := spec.Granted.Close(); closed != nil {
+		spec.Log.Warn("close what a policy was granted", "err", closed)
+	}
+	if ctx.Err() == nil { // else it is the attempt that ended, not the policy that failed
 		b.failed(r, kindOf(err), err)
 	}
 }
@@ -178,7 +183,7 @@ func load(ctx context.Context, loader policy.Loader, spec policy.Spec) (made pol
 func (b *build) keep(r *row, key string, made policy.Policy, spec policy.Spec) {
 	fresh := &tier.Slot{
 		Name: spec.Name, Version: spec.Artifact.File.Version, Family: spec.Artifact.File.Family,
-		Policy: made, Log: spec.Log,
+		Policy: made, Granted: spec.Granted, Log: spec.Log,
 	}
 	var surplus bool
 	if r.slot, surplus = b.e.slots.put(key, fresh); surplus {

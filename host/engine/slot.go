@@ -78,9 +78,9 @@ func slotKey(spec policy.Spec) string {
 		Name, Digest string
 		File         manifest.PolicyFile
 		Config       []byte
-		Grants       []string
-		Limits       manifest.Limits
-	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Grants, spec.Limits}
+		Settings     manifest.Policy
+	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings}
+	identity.Settings.Source = "" // where it came from is not what it is
 	if err := json.NewEncoder(h).Encode(identity); err != nil {
 		panic("engine: a policy's identity does not encode: " + err.Error())
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	_ "embed"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -34,15 +35,17 @@ var noLiteral = map[string]string{
 // what the comments tell the reader.
 func TestDefaultsAreStated(t *testing.T) {
 	seen := 0
-	for _, source := range []struct {
-		text string
-		root reflect.Type
-	}{{typesText, reflect.TypeFor[Manifest]()}, {policyFileText, reflect.TypeFor[PolicyFile]()}} {
-		comments, err := typeComments(source.text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		eachField(source.root, make(map[reflect.Type]bool), func(owner reflect.Type, field reflect.StructField) {
+	comments, err := typeComments(typesText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofPolicyFile, err := typeComments(policyFileText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(comments, ofPolicyFile)
+	for _, root := range []reflect.Type{reflect.TypeFor[Manifest](), reflect.TypeFor[PolicyFile]()} {
+		eachField(root, make(map[reflect.Type]bool), func(owner reflect.Type, field reflect.StructField) {
 			name := owner.Name() + "." + field.Name
 			told := statedDefault(comments[name])
 			tag, tagged := field.Tag.Lookup("default")

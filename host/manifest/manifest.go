@@ -273,6 +273,27 @@ type Policy struct {
 	Digest string   `toml:"digest"` // "sha256:<hex>" that the module must have; empty: any
 	Grants []string `toml:"grants"` // capability modules it may import; default none
 	Limits Limits   `toml:"limits"`
+	// Isolation is "shared" (default): an instance serves many exchanges, one after
+	// another or, with proxy-wasm, side by side. "exchange" gives each a fresh one.
+	Isolation string `toml:"isolation" default:"shared" enum:"shared exchange"`
+	// ProxyWasm says how a module of that ABI is run; default: what its policy.toml says.
+	ProxyWasm *ProxyWasm `toml:"proxy_wasm"`
+}
+
+// ProxyWasm is what the proxy-wasm ABI leaves to whoever runs a module.
+type ProxyWasm struct {
+	// RootID is the name (plugin_root_id) by which a module with several plugins
+	// chooses one; default "".
+	RootID string `toml:"root_id"`
+	// VMConfig is the text that proxy_on_vm_start can read; default "".
+	VMConfig string `toml:"vm_config"`
+	// Pause is "all" (default): a policy that pauses at the headers stops everything,
+	// as in Envoy. With "headers" they are held while the body is shown, as Higress
+	// and Envoy's allow_on_headers_stop_iteration have it.
+	Pause string `toml:"pause" default:"all" enum:"all headers"`
+	// Service: it has a root context only, for timers and background work. It
+	// stands in a stage for its configuration, and exchanges pass it by.
+	Service bool `toml:"service"`
 }
 
 // Limits bound what a policy may spend.

@@ -19,14 +19,15 @@ type PolicyFile struct {
 	Family  string `toml:"family" required:"true" enum:"auth routing traffic transform caching encryption observe"`
 	Summary string `toml:"summary" required:"true"`
 	License string `toml:"license" required:"true"` // SPDX expression
-	ABI     string `toml:"abi" required:"true" enum:"http-wasm"`
+	ABI     string `toml:"abi" required:"true" enum:"http-wasm proxy-wasm"`
 	Module  string `toml:"module" default:"policy.wasm"` // file beside policy.toml; default "policy.wasm"
 	// Capabilities are the capability modules that the module imports; a manifest
 	// grants them.
 	Capabilities []string       `toml:"capabilities"`
 	Needs        PolicyNeeds    `toml:"needs"`
-	Config       map[string]any `toml:"config"`  // JSON Schema 2020-12 of a use's configuration; nil: any
-	Example      map[string]any `toml:"example"` // a valid configuration
+	ProxyWasm    *ProxyWasm     `toml:"proxy_wasm"` // how it is run, unless the manifest says; nil: the defaults
+	Config       map[string]any `toml:"config"`     // JSON Schema 2020-12 of a use's configuration; nil: any
+	Example      map[string]any `toml:"example"`    // a valid configuration
 
 	source *Source
 }

@@ -54,7 +54,7 @@ func NewArtifact(source string, text, module []byte) (*Artifact, error) {
 	}
 	a := &Artifact{Digest: Digest(module), Module: module, Source: source, text: text}
 	if text == nil {
-		a.File = bareFile(source, a.Digest)
+		a.File = bareFile(source, a)
 		return a, nil
 	}
 	file, err := manifest.ParsePolicyFile(inFolder(source), text)
@@ -69,13 +69,13 @@ func NewArtifact(source string, text, module []byte) (*Artifact, error) {
 }
 
 // bareFile is what can be known of a module that comes without policy.toml. Its
-// version tells builds apart.
-func bareFile(source, digest string) manifest.PolicyFile {
+// version tells builds apart, and its ABI is told by what it exports.
+func bareFile(source string, a *Artifact) manifest.PolicyFile {
 	name := filepath.Base(source)
 	return manifest.PolicyFile{
 		Name:    strings.TrimSuffix(name, filepath.Ext(name)),
-		Version: "0.0.0+" + strings.TrimPrefix(digest, digestPrefix)[:12],
-		ABI:     "http-wasm",
+		Version: "0.0.0+" + strings.TrimPrefix(a.Digest, digestPrefix)[:12],
+		ABI:     abiOf(a.Module),
 		Module:  name,
 	}
 }

@@ -19,6 +19,7 @@ type Slot struct {
 	Version string        // of its artifact
 	Family  string        // of its artifact
 	Policy  policy.Policy // nil if it could not be loaded and its failure rule lets it
+	Granted *policy.Granted
 
 	// Failed is Load or Config, and Err the reason, if Policy is nil.
 	Failed policy.Kind
@@ -39,7 +40,11 @@ func (s *Slot) Close(ctx context.Context) error {
 	if s.Policy == nil {
 		return nil
 	}
-	if err := s.Policy.Close(ctx); err != nil {
+	err := s.Policy.Close(ctx)
+	if s.Granted != nil {
+		err = errors.Join(err, s.Granted.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("close policy %s: %w", s.Name, err)
 	}
 	return nil

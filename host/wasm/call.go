@@ -16,6 +16,9 @@ type Call struct {
 	Exchange *exchange.Exchange
 	// Guest is what the ABI keeps of the instance.
 	Guest any
+	// Granted is what the capabilities act on beside the exchange; what it is,
+	// they and whoever starts the instance know.
+	Granted any
 	// Log takes what the guest says.
 	Log *Log
 

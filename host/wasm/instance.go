@@ -23,6 +23,7 @@ type InstanceConfig struct {
 	CallTicks   uint64         // bound of each call that is the same everywhere; 0: none
 	Log         *Log           // takes what the guest says and prints
 	Guest       any            // goes to Call.Guest, before the guest starts
+	Granted     any            // goes to Call.Granted
 	Held        *atomic.Int64  // adds up the memory of all instances that share it
 	Ticks       *atomic.Uint64 // adds up what all their calls cost; may be nil
 }
@@ -48,7 +49,7 @@ func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, 
 	}
 	i := &Instance{
 		program:  p,
-		call:     Call{Guest: config.Guest, Log: config.Log, budget: budget{now: p.engine.options.clock}},
+		call:     Call{Guest: config.Guest, Granted: config.Granted, Log: config.Log, budget: budget{now: p.engine.options.clock}},
 		memory:   memory{limit: uint64(config.MemoryBytes), held: config.Held},
 		callTime: config.CallTime,
 		ticks:    config.Ticks,

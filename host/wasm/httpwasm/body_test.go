@@ -169,7 +169,7 @@ func TestWrittenRequestBody(t *testing.T) {
 
 func TestWrittenBodyOverItsBound(t *testing.T) {
 	spec := specOf(script{request: []step{do("write_body", requestBody, "0123456789")}})
-	spec.Limits.RequestBody = 9
+	spec.Settings.Limits.RequestBody = 9
 	p := loadSpec(t, openEngine(t), spec)
 	x := withBody("x")
 	c := carryWith(t, p, script{}, x)

@@ -31,7 +31,7 @@ func FuzzHostFunctions(f *testing.F) {
 		}
 		spec := specOf(script{})
 		spec.Config = config
-		spec.Limits.Time = manifest.Duration(100 * time.Millisecond)
+		spec.Settings.Limits.Time = manifest.Duration(100 * time.Millisecond)
 		p, err := NewLoader(engine).Load(context.Background(), spec)
 		if err != nil {
 			soundError(t, err)

@@ -32,6 +32,7 @@ func (p *Policy) startGuest(ctx context.Context) (*guest, error) {
 		CallTime:    p.limits.Time.D(),
 		Log:         p.log,
 		Guest:       g,
+		Granted:     p.granted,
 		Held:        &p.held,
 		Ticks:       &p.ticks,
 	})

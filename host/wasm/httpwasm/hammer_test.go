@@ -197,7 +197,7 @@ func waitFor(t *testing.T, condition func() bool) {
 func TestEndlessGuestsDoNotStopOthers(t *testing.T) {
 	engine := openEngine(t)
 	bad := specOf(script{request: []step{do("spin")}})
-	bad.Limits.Time = manifest.Duration(20 * time.Millisecond)
+	bad.Settings.Limits.Time = manifest.Duration(20 * time.Millisecond)
 	endless := loadSpec(t, engine, bad)
 	good := loadSpec(t, engine, specOf(headerOnly))
 	var stop atomic.Bool

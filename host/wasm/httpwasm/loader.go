@@ -49,7 +49,7 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 	bodies, err := bodyRules(program, &spec)
 	err = errors.Join(
 		program.CheckImports(permission(&spec)),
-		program.CheckExports(exports, int64(spec.Limits.Memory)),
+		program.CheckExports(exports, int64(spec.Settings.Limits.Memory)),
 		err)
 	if err != nil {
 		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Load, Policy: spec.Name, Err: err})
@@ -92,7 +92,7 @@ func permission(spec *policy.Spec) wasm.Permission {
 	return wasm.Permission{
 		Policy:     spec.Name,
 		Declared:   spec.Artifact.File.Capabilities,
-		Granted:    spec.Grants,
+		Granted:    spec.Settings.Grants,
 		Undeclared: spec.Artifact.File.Family == "", // a policy.toml names one
 	}
 }
@@ -110,8 +110,8 @@ type rules struct{ request, response bodyRule }
 func bodyRules(program *wasm.Program, spec *policy.Spec) (rules, error) {
 	needs := &spec.Artifact.File.Needs
 	touches := program.HasImport(moduleName, "read_body") || program.HasImport(moduleName, "write_body")
-	request, badRequest := ruleOf("request_body", needs.RequestBody, touches, spec.Limits.RequestBody)
-	response, badResponse := ruleOf("response_body", needs.ResponseBody, touches, spec.Limits.ResponseBody)
+	request, badRequest := ruleOf("request_body", needs.RequestBody, touches, spec.Settings.Limits.RequestBody)
+	response, badResponse := ruleOf("response_body", needs.ResponseBody, touches, spec.Settings.Limits.ResponseBody)
 	return rules{request, response}, errors.Join(badRequest, badResponse)
 }
 

@@ -34,9 +34,9 @@ func TestRefusedModules(t *testing.T) {
 	declared := specOfModule(routeModule)
 	declared.Artifact.File.Capabilities = []string{"ergo_route"}
 	granted := specOfModule(routeModule)
-	granted.Grants = []string{"ergo_kv", "ergo_route"}
+	granted.Settings.Grants = []string{"ergo_kv", "ergo_route"}
 	small := specOf(script{})
-	small.Limits.Memory = 64 << 10
+	small.Settings.Limits.Memory = 64 << 10
 
 	cases := []struct {
 		what string
@@ -74,7 +74,7 @@ func TestRefusedModules(t *testing.T) {
 func TestGrantedCapability(t *testing.T) {
 	spec := specOfModule(routeModule)
 	spec.Artifact.File.Capabilities = []string{"ergo_route"}
-	spec.Grants = []string{"ergo_route"}
+	spec.Settings.Grants = []string{"ergo_route"}
 	p := loadSpec(t, openEngine(t), spec)
 	if got, want := p.Needs().RequestBody.Mode, manifest.BodyNone; got != want {
 		t.Errorf("a module that imports nothing of bodies needs mode %d, want %d", got, want)
@@ -90,7 +90,7 @@ func TestGrantedCapability(t *testing.T) {
 func TestModuleWithoutPolicyFile(t *testing.T) {
 	spec := specOfModule(routeModule)
 	spec.Artifact.File = manifest.PolicyFile{Name: "route"}
-	spec.Grants = []string{"ergo_route"}
+	spec.Settings.Grants = []string{"ergo_route"}
 	loadSpec(t, openEngine(t), spec)
 }
 
@@ -128,7 +128,7 @@ func TestPoliciesOfOneModule(t *testing.T) {
 	engine := openEngine(t)
 	small := script{request: []step{do("grow", 20)}}
 	spec := specOf(small)
-	spec.Limits.Memory = 1 << 20
+	spec.Settings.Limits.Memory = 1 << 20
 	first := loadSpec(t, engine, spec)
 	second := loadSpec(t, engine, specOf(small))
 	for p, want := range map[*Policy]int64{first: -1, second: 2} {

@@ -18,6 +18,7 @@ type Policy struct {
 	name      string
 	config    string
 	limits    manifest.Limits
+	granted   *policy.Granted
 	bodies    rules
 	supported feature // what a guest may enable
 	always    feature // what policy.toml enables
@@ -47,14 +48,15 @@ func newPolicy(engine *wasm.Engine, program *wasm.Program, spec *policy.Spec, bo
 	p := &Policy{
 		name:      spec.Name,
 		config:    string(spec.Config),
-		limits:    spec.Limits,
+		limits:    spec.Settings.Limits,
+		granted:   spec.Granted,
 		bodies:    bodies,
 		supported: trailers,
 		stateless: spec.Artifact.File.Needs.Stateless || spec.Artifact.File.Needs.RequestOnly,
 		oneWay:    spec.Artifact.File.Needs.RequestOnly,
 		program:   program,
 		logger:    logger,
-		log:       wasm.NewLog(logger, spec.Limits.LogLines),
+		log:       wasm.NewLog(logger, spec.Settings.Limits.LogLines),
 	}
 	if bodies.request.mode != manifest.BodyNone {
 		p.supported |= bufferRequest
@@ -70,8 +72,8 @@ func newPolicy(engine *wasm.Engine, program *wasm.Program, spec *policy.Spec, bo
 	}
 	p.sessions.New = func() any { return &session{policy: p} }
 	p.pool = wasm.NewPool(engine, wasm.PoolConfig[*guest]{
-		Max:   spec.Limits.Instances,
-		Wait:  spec.Limits.Wait.D(),
+		Max:   spec.Settings.Limits.Instances,
+		Wait:  spec.Settings.Limits.Wait.D(),
 		Start: p.startGuest,
 		Stop:  (*guest).stop,
 	})

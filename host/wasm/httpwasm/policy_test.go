@@ -133,7 +133,7 @@ func TestRequestOnly(t *testing.T) {
 
 func TestEndlessGuestIsStopped(t *testing.T) {
 	spec := specOf(script{request: []step{do("spin")}})
-	spec.Limits.Time = manifest.Duration(20 * time.Millisecond)
+	spec.Settings.Limits.Time = manifest.Duration(20 * time.Millisecond)
 	p := loadSpec(t, openEngine(t), spec)
 	for range 2 {
 		x := newExchange()
@@ -168,7 +168,7 @@ func (g *gate) Close() error { return nil }
 func TestWaitingForABodyIsNotTheGuestsTime(t *testing.T) {
 	const limit = 250 * time.Millisecond
 	spec := specOf(script{request: []step{do("read_body", requestBody, out(0), 8)}})
-	spec.Limits.Time = manifest.Duration(limit)
+	spec.Settings.Limits.Time = manifest.Duration(limit)
 	p := loadSpec(t, openEngine(t), spec)
 	x := newExchange()
 	slow := &gate{asked: make(chan struct{}), open: make(chan struct{})}
@@ -198,7 +198,7 @@ func TestTicksAreCounted(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	s := script{request: []step{do("grow", 14), do("grow", 1000), do("grow", 1)}}
 	spec := specOf(s)
-	spec.Limits.Memory = 1 << 20
+	spec.Settings.Limits.Memory = 1 << 20
 	p := loadSpec(t, openEngine(t), spec)
 	c := carryWith(t, p, s, newExchange())
 	c.request(policy.Continue)
@@ -228,8 +228,8 @@ func TestMemoryIsCountedUntilItIsFreed(t *testing.T) {
 
 func TestOverload(t *testing.T) {
 	spec := specOf(script{})
-	spec.Limits.Instances = 2
-	spec.Limits.Wait = manifest.Duration(10 * time.Millisecond)
+	spec.Settings.Limits.Instances = 2
+	spec.Settings.Limits.Wait = manifest.Duration(10 * time.Millisecond)
 	p := loadSpec(t, openEngine(t), spec)
 	carryWith(t, p, script{}, newExchange())
 	carryWith(t, p, script{}, newExchange())
@@ -243,7 +243,7 @@ func TestOverload(t *testing.T) {
 // Who waits while the client goes away stops waiting.
 func TestWaitingEndsWithTheExchange(t *testing.T) {
 	spec := specOf(script{})
-	spec.Limits.Instances = 1
+	spec.Settings.Limits.Instances = 1
 	p := loadSpec(t, openEngine(t), spec)
 	carryWith(t, p, script{}, newExchange())
 	x := newExchange()

@@ -120,8 +120,9 @@ func specOf(s script) policy.Spec {
 			Module: scriptModule,
 			File:   manifest.PolicyFile{Name: "scripted", ABI: "http-wasm"},
 		},
-		Config: s.config(),
-		Limits: manifest.Limits{
+		Config:  s.config(),
+		Granted: new(policy.Granted),
+		Settings: manifest.Policy{Limits: manifest.Limits{
 			Memory:       16 << 20,
 			Time:         manifest.Duration(10 * time.Second),
 			Instances:    4,
@@ -129,7 +130,7 @@ func specOf(s script) policy.Spec {
 			RequestBody:  1 << 20,
 			ResponseBody: 1 << 20,
 			LogLines:     1000,
-		},
+		}},
 	}
 }
 

@@ -48,10 +48,11 @@ func loadKit(t *testing.T) policy.Policy {
 			Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(tck.GuestWASM)),
 			Module: tck.GuestWASM,
 		},
-		Limits: manifest.Limits{
+		Granted: new(policy.Granted),
+		Settings: manifest.Policy{Limits: manifest.Limits{
 			Memory: 64 << 20, Time: manifest.Duration(time.Second), Instances: 8,
 			Wait: manifest.Duration(5 * time.Second), RequestBody: 1 << 20, ResponseBody: 1 << 20, LogLines: 100,
-		},
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
