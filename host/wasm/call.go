@@ -33,8 +33,8 @@ var _ context.Context = (*Call)(nil)
 func CallOf(ctx context.Context) *Call { return ctx.(*Call) }
 
 // ErrNoExchange is what a host function traps with that acts on an exchange
-// and is called while the guest starts.
-var ErrNoExchange = errors.New("there is no exchange while a guest starts")
+// and is called while the guest starts or does work of its own.
+var ErrNoExchange = errors.New("there is no exchange at hand: the guest starts, or does work of its own")
 
 // MustExchange returns the exchange at hand; without one it traps the guest.
 func (c *Call) MustExchange() *exchange.Exchange {

@@ -49,13 +49,14 @@ type Engine struct {
 
 	mu       sync.Mutex
 	programs map[programKey]*pending
-	pools    map[trimmer]struct{}
+	pools    map[Trimmer]struct{}
 
 	stop    chan struct{}
 	trimmed sync.WaitGroup
 }
 
-type trimmer interface{ Trim() }
+// Trimmer gives up what was not needed since it was last told to.
+type Trimmer interface{ Trim() }
 
 // Open makes an engine. It refuses a cache directory that others can write to.
 func Open(options Options) (*Engine, error) {
@@ -79,7 +80,7 @@ func Open(options Options) (*Engine, error) {
 		options:  options,
 		cache:    cache,
 		programs: make(map[programKey]*pending),
-		pools:    make(map[trimmer]struct{}),
+		pools:    make(map[Trimmer]struct{}),
 		stop:     make(chan struct{}),
 	}
 	e.trimmed.Go(e.trimPools)
@@ -114,23 +115,25 @@ func (e *Engine) trimPools() {
 	}
 }
 
-func (e *Engine) trimmers() []trimmer {
+func (e *Engine) trimmers() []Trimmer {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := make([]trimmer, 0, len(e.pools))
+	list := make([]Trimmer, 0, len(e.pools))
 	for p := range e.pools {
 		list = append(list, p)
 	}
 	return list
 }
 
-func (e *Engine) addPool(p trimmer) {
+// AddPool has p trimmed now and then, until RemovePool.
+func (e *Engine) AddPool(p Trimmer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.pools[p] = struct{}{}
 }
 
-func (e *Engine) removePool(p trimmer) {
+// RemovePool takes AddPool back. A Trim may be under way still.
+func (e *Engine) RemovePool(p Trimmer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.pools, p)

@@ -64,7 +64,7 @@ func (p *Program) checkImport(module, name string, f api.FunctionDefinition) err
 		return fmt.Errorf("imports %s.%s, which the host does not have%s",
 			module, name, didYouMean(name, slices.Sorted(maps.Keys(offered))))
 	}
-	if !slices.Equal(f.ParamTypes(), want.params) || !slices.Equal(f.ResultTypes(), want.results) {
+	if !want.is(f) {
 		return fmt.Errorf("imports %s.%s as %s, but it is %s", module, name,
 			signature{f.ParamTypes(), f.ResultTypes()}, want)
 	}

@@ -164,6 +164,15 @@ func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 	return i.fault(err)
 }
 
+// Nested calls a function from within a host function, within what is left of the
+// call that is under way: for a guest's allocator. A guest that fails in there is
+// trapped.
+func (i *Instance) Nested(f api.Function, stack []uint64) {
+	if err := f.CallWithStack(&i.call, stack); err != nil {
+		panic(err)
+	}
+}
+
 // Ticks returns what the last call cost: the same for the same module and input.
 func (i *Instance) Ticks() uint64 { return i.call.budget.ticks }
 

@@ -60,7 +60,7 @@ type grant[T any] struct {
 // NewPool makes an empty pool that the engine trims until it is closed.
 func NewPool[T any](e *Engine, config PoolConfig[T]) *Pool[T] {
 	p := &Pool[T]{engine: e, config: config, drained: make(chan struct{})}
-	e.addPool(p)
+	e.AddPool(p)
 	return p
 }
 
@@ -235,7 +235,7 @@ func (p *Pool[T]) Stats() PoolStats {
 // that are lent. When ctx ends before, it returns with an error, and what is
 // still out is stopped when it comes back. It is called once.
 func (p *Pool[T]) Close(ctx context.Context) error {
-	p.engine.removePool(p)
+	p.engine.RemovePool(p)
 	p.mu.Lock()
 	p.closed = true
 	idle := p.idle

@@ -144,7 +144,12 @@ func (p *Program) link(ctx context.Context, abi HostModule) error {
 		}
 	}
 	p.offered = make(map[string]signatures)
-	for _, m := range append([]HostModule{abi}, p.engine.options.Capabilities...) {
+	modules := append([]HostModule{abi}, p.engine.options.Capabilities...)
+	if abi.Name != environment.Name {
+		modules = append(modules, environment)
+	}
+	for _, m := range modules {
+		m = m.complete(p.compiled.ImportedFunctions())
 		p.offered[m.Name] = m.signatures()
 		if imported[m.Name] {
 			if err := m.instantiate(ctx, p.runtime); err != nil {
@@ -191,6 +196,20 @@ func (p *Program) linkWASI(ctx context.Context, name string) error {
 	return nil
 }
 
+// environment is what toolchains import on their own account, for guests whose
+// ABI is not of that name itself.
+var environment = HostModule{Name: "env", Functions: []HostFunction{Abort()}}
+
+// Exported returns an exported function's type; ok is false if there is none of
+// that name.
+func (p *Program) Exported(name string) (e Export, ok bool) {
+	f, ok := p.compiled.ExportedFunctions()[name]
+	if !ok {
+		return Export{}, false
+	}
+	return Export{name, f.ParamTypes(), f.ResultTypes()}, true
+}
+
 // HasImport reports whether the module imports a function.
 func (p *Program) HasImport(module, function string) bool {
 	for _, f := range p.compiled.ImportedFunctions() {
@@ -201,7 +220,7 @@ func (p *Program) HasImport(module, function string) bool {
 	return false
 }
 
-// Export is a function that an ABI wants a guest to export.
+// Export is a function that a guest exports, or that an ABI wants it to.
 type Export struct {
 	Name            string
 	Params, Results []api.ValueType

@@ -29,8 +29,8 @@ func TestImportsAreChecked(t *testing.T) {
 	want := strings.Join([]string{
 		`imports test.strat, which the host does not have (did you mean start?)`,
 		`imports test.block as (i32) -> i64, but it is ()`,
-		`imports tset.start, but the host has no module tset (did you mean test?): it has cap_a, cap_b, test, wasi_snapshot_preview1, wasi_unstable`,
-		`imports env.abort, but the host has no module env: it has cap_a, cap_b, test, wasi_snapshot_preview1, wasi_unstable`,
+		`imports tset.start, but the host has no module tset (did you mean test?): it has cap_a, cap_b, env, test, wasi_snapshot_preview1, wasi_unstable`,
+		`imports gojs.abort, but the host has no module gojs: it has cap_a, cap_b, env, test, wasi_snapshot_preview1, wasi_unstable`,
 		`imports wasi_snapshot_preview1.fd_wirte, which the host does not have (did you mean fd_write?)`,
 		`imports the memory env.memory: a guest brings its own memory and exports it as "memory"`,
 		`imports cap_a.use, which policy.toml does not declare: its line must be capabilities = ["cap_b", "cap_a"]`,

@@ -4,7 +4,7 @@
   (import "test" "strat" (func (result i32)))
   (import "test" "block" (func (param i32) (result i64)))
   (import "tset" "start" (func (result i32)))
-  (import "env" "abort" (func (param i32 i32 i32 i32)))
+  (import "gojs" "abort" (func (param i32 i32 i32 i32)))
   (import "env" "memory" (memory 1))
   (import "wasi_snapshot_preview1" "fd_wirte" (func (param i32 i32 i32 i32) (result i32)))
   (import "wasi_unstable" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
