@@ -51,6 +51,8 @@ type link struct {
 	HashKey   string           `json:"hash_key,omitempty"`
 	TimeoutMS int64            `json:"timeout_ms,omitempty"`
 	Retries   *int             `json:"retries,omitempty"`
+
+	Properties []linkProperty `json:"properties,omitempty"`
 }
 
 type linkLine struct {
@@ -67,6 +69,13 @@ type linkTLS struct {
 	Certificates [][]byte `json:"certificates,omitempty"` // DER, leaf first
 }
 
+type linkProperty struct {
+	Name     []byte `json:"name"`
+	Value    []byte `json:"value"`
+	ReadOnly bool   `json:"read_only,omitempty"`
+	Text     bool   `json:"text,omitempty"`
+}
+
 // toService sends the request to a host of the service tier.
 func toService(r *ride) *exchange.Failure {
 	g, x := r.g, r.x
@@ -81,6 +90,7 @@ func toService(r *ride) *exchange.Failure {
 	f := r.forward(g.manifest.Split.Hosts)
 	chosen.Sent = x.Route.Sent
 	x.Route = chosen
+	x.Endpoint = exchange.Endpoint{} // a host of ours is none; the true one only that host knows
 	x.Request.Header.Del(linkField)
 	if f != nil {
 		return tierDown(f, g.manifest.Split.RetryAfter.D())
@@ -108,6 +118,9 @@ func encodeLink(x *exchange.Exchange) (string, error) {
 	}
 	if x.Route.RetriesSet {
 		l.Retries = &x.Route.Retries
+	}
+	for _, p := range x.Properties {
+		l.Properties = append(l.Properties, linkProperty{[]byte(p.Name), []byte(p.Value), p.ReadOnly, p.Text})
 	}
 	if t := x.Conn.TLS; t != nil {
 		l.TLS = &linkTLS{Version: t.Version, CipherSuite: t.CipherSuite, ServerName: t.ServerName, Protocol: t.Protocol}
@@ -145,6 +158,12 @@ func readLink(x *exchange.Exchange) error {
 	x.Route = exchange.Route{Upstream: l.Upstream, HashKey: l.HashKey, Timeout: time.Duration(l.TimeoutMS) * time.Millisecond}
 	if l.Retries != nil {
 		x.Route.Retries, x.Route.RetriesSet = *l.Retries, true
+	}
+	for _, p := range l.Properties {
+		err := x.SetProperty(exchange.Property{Name: string(p.Name), Value: string(p.Value), ReadOnly: p.ReadOnly, Text: p.Text})
+		if err != nil {
+			return fmt.Errorf("decode %s: %w", linkField, err)
+		}
 	}
 	return nil
 }

@@ -24,6 +24,9 @@ func linked() *exchange.Exchange {
 		Request:  exchange.Request{Method: "GET", Scheme: "https", Authority: "inner.example.com", Version: exchange.HTTP2},
 		Received: exchange.RequestLine{Method: "POST", Authority: "example.com", Target: "/as/sent"},
 		Route:    exchange.Route{Upstream: "origin", HashKey: "k", Timeout: 1500 * time.Millisecond, Retries: 0, RetriesSet: true},
+		Properties: []exchange.Property{
+			{Name: "wasm.peer", Value: "\xff\x00", ReadOnly: true}, {Name: "user", Value: "7", Text: true},
+		},
 	}
 }
 
@@ -43,6 +46,7 @@ func TestLinkCarriesWhatPoliciesSee(t *testing.T) {
 		t.Errorf("the field stays in the request: %v", got.Request.Header.Fields())
 	}
 	got.Request.Header, x.Request.Header = exchange.Header{}, exchange.Header{}
+	got.Arena, x.Arena = exchange.Arena{}, exchange.Arena{}
 	if !reflect.DeepEqual(got, x) {
 		t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.Conn, x, x.Conn)
 	}
@@ -68,6 +72,7 @@ func TestLinkRefusesWhatItCannotRead(t *testing.T) {
 		value(strings.Replace("{"+whole+"}", `"http"`, `"gopher"`, 1)),
 		value(strings.Replace("{"+whole+"}", "11", "99", 1)),
 		value("{" + whole + `,"tls":{"certificates":["AAAA"]}}`),
+		value("{" + whole + `,"properties":[{"value":"` + strings.Repeat("AAAA", exchange.MaxPropertyBytes/3+1) + `"}]}`),
 	} {
 		if err := readLink(withLink(value)); err == nil {
 			t.Errorf("%q was accepted", value)

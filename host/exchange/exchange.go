@@ -9,7 +9,6 @@ package exchange
 
 import (
 	"context"
-	"crypto/x509"
 	"io"
 	"net/netip"
 	"slices"
@@ -95,25 +94,12 @@ type Response struct {
 	Tunnel io.ReadWriteCloser
 }
 
-// Conn says what is known of the connection that an exchange came by. It is
-// shared by all exchanges of the connection and never changes.
-type Conn struct {
-	ID       uint64 // unique within the process
-	Listener string // the listener's name in the manifest
-	Remote   netip.AddrPort
-	Local    netip.AddrPort
-	TLS      *TLS // nil on a plain connection
-}
-
-// TLS says what the handshake of a connection agreed on.
-type TLS struct {
-	Version     uint16 // tls.VersionTLS12 and up
-	CipherSuite uint16 // as in crypto/tls
-	ServerName  string // SNI, lower case, empty if the client sent none
-	Protocol    string // ALPN, empty if none
-	// PeerCertificates is the client's verified chain, leaf first; empty if it
-	// showed none.
-	PeerCertificates []*x509.Certificate
+// Endpoint says where an exchange has been sent.
+type Endpoint struct {
+	// Conn is the connection of the last try; nil if there was none: no try has come
+	// so far, or the endpoint is not reached by one.
+	Conn  *Conn
+	Tries int // so far, at all endpoints
 }
 
 // Route says where an exchange goes. Policies set it by way of ergo_route;
@@ -184,7 +170,10 @@ type Exchange struct {
 	ClientIP netip.Addr    // behind trusted proxies the client that they name, else Conn.Remote
 	Began    time.Duration // when the request's head was complete, on Clock
 	Route    Route
-	Notes    []Note // at most MaxNotes
+	Endpoint Endpoint // that Route led to
+	Notes    []Note   // at most MaxNotes
+
+	Properties []Property // that policies have set; see SetProperty
 
 	Generation uint64    // that carries the exchange
 	Upstreams  Upstreams // of that generation; nil before it is pinned
@@ -278,10 +267,12 @@ func (x *Exchange) Reset() {
 	x.atReset = x.atReset[:0]
 	clear(x.Notes)
 	x.Notes = x.Notes[:0]
+	clear(x.Properties)
+	x.Properties = x.Properties[:0]
 	x.Request.reset()
 	x.Response.Reset()
 	x.Received = RequestLine{}
-	x.ID, x.ClientIP, x.Began, x.Now, x.Route = "", netip.Addr{}, 0, 0, Route{}
+	x.ID, x.ClientIP, x.Began, x.Now, x.Route, x.Endpoint = "", netip.Addr{}, 0, 0, Route{}, Endpoint{}
 	x.Generation, x.Upstreams, x.Failure, x.AnsweredBy, x.Sampled = 0, nil, nil, "", false
 	x.RequestBytes, x.ResponseBytes = 0, 0
 	x.Arena.Reset()

@@ -16,6 +16,10 @@ func TestResetLeavesNothing(t *testing.T) {
 	x.Response.Tunnel = noTunnel{}
 	x.SetContext(context.WithValue(x.Context(), lifeKey{}, x.Life()))
 	x.Annotate("k", "v")
+	if err := x.SetProperty(Property{Name: "k", Value: "v"}); err != nil {
+		t.Fatal(err)
+	}
+	x.Endpoint = Endpoint{new(Conn), 1}
 	x.OnReset(noTunnel{})
 	x.Arena.Concat("a", "b")
 	for _, part := range []any{x, &x.Request, &x.Response, &x.Received, &x.Route} {
@@ -25,7 +29,7 @@ func TestResetLeavesNothing(t *testing.T) {
 		h.Add("a", "b")
 	}
 	x.Reset()
-	kept := map[string]bool{"Conn": true, "Sink": true, "Arena": true, "Header": true, "Trailer": true, "Notes": true,
+	kept := map[string]bool{"Conn": true, "Sink": true, "Arena": true, "Header": true, "Trailer": true, "Notes": true, "Properties": true,
 		"Request": true, "Response": true, "atReset": true, "life": true}
 	for _, part := range []any{x, &x.Request, &x.Response} {
 		v := reflect.ValueOf(part).Elem()
@@ -40,7 +44,7 @@ func TestResetLeavesNothing(t *testing.T) {
 			t.Errorf("a header still has %v", h.Fields())
 		}
 	}
-	if x.Conn == nil || len(x.Notes) != 0 || len(x.atReset) != 0 || len(x.Arena.free) != 0 || x.life == nil {
+	if x.Conn == nil || len(x.Notes) != 0 || len(x.Properties) != 0 || len(x.atReset) != 0 || len(x.Arena.free) != 0 || x.life == nil {
 		t.Errorf("got %+v", x)
 	}
 }

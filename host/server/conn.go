@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -55,36 +54,16 @@ func (c *conn) describe() *exchange.Conn {
 			Listener: c.front.settings.Name,
 		}
 		if h := c.http3.Load(); h != nil {
-			c.info.Remote, c.info.Local = addrPort(h.quic.RemoteAddr()), addrPort(h.quic.LocalAddr())
-			c.info.TLS = describeTLS(h.quic.ConnectionState().TLS)
+			c.info.Remote, c.info.Local = exchange.AddrPortOf(h.quic.RemoteAddr()), exchange.AddrPortOf(h.quic.LocalAddr())
+			state := h.quic.ConnectionState().TLS
+			c.info.TLS = exchange.TLSOf(&state)
 			return
 		}
-		c.info.Remote, c.info.Local = addrPort(c.socket.RemoteAddr()), addrPort(c.socket.LocalAddr())
+		c.info.Remote, c.info.Local = exchange.AddrPortOf(c.socket.RemoteAddr()), exchange.AddrPortOf(c.socket.LocalAddr())
 		if c.secured != nil {
-			c.info.TLS = describeTLS(c.secured.ConnectionState())
+			state := c.secured.ConnectionState()
+			c.info.TLS = exchange.TLSOf(&state)
 		}
 	})
 	return &c.info
-}
-
-func describeTLS(state tls.ConnectionState) *exchange.TLS {
-	t := &exchange.TLS{
-		Version:     state.Version,
-		CipherSuite: state.CipherSuite,
-		ServerName:  state.ServerName,
-		Protocol:    state.NegotiatedProtocol,
-	}
-	if len(state.VerifiedChains) > 0 {
-		t.PeerCertificates = state.VerifiedChains[0]
-	}
-	return t
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	with, ok := a.(interface{ AddrPort() netip.AddrPort }) // as of TCP and UDP
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := with.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/ergoproxy/ergo/host/exchange"
 )
 
 // http3Grace is how long a connection that is to end stays for what is on its way:
@@ -115,6 +117,6 @@ const altSvcAge = 24 * time.Hour
 
 // altSvc announces HTTP/3 on the port of that address (RFC 7838, 3).
 func altSvc(addr net.Addr) string {
-	port := strconv.Itoa(int(addrPort(addr).Port()))
+	port := strconv.Itoa(int(exchange.AddrPortOf(addr).Port()))
 	return `h3=":` + port + `"; ma=` + strconv.Itoa(int(altSvcAge/time.Second))
 }

@@ -25,6 +25,7 @@ func challenge(name string) func(*exchange.Exchange) (policy.Verdict, error) {
 		x.Request.Target = "/" + name
 		x.Route.Upstream = name
 		x.Annotate("tried", name)
+		_ = x.SetProperty(exchange.Property{Name: "tried", Value: name})
 		x.Response.Status = 401
 		x.Response.Header.Add("www-authenticate", name)
 		x.Response.Body = io.NopCloser(strings.NewReader(name))
@@ -72,7 +73,7 @@ func TestAnyNonePasses(t *testing.T) {
 	if got := j.String(); got != want {
 		t.Errorf("phases ran\n%s, want\n%s", got, want)
 	}
-	checkUntouched(t, &exchange.Exchange{Request: x.Request, Route: x.Route, Notes: x.Notes})
+	checkUntouched(t, &exchange.Exchange{Request: x.Request, Route: x.Route, Notes: x.Notes, Properties: x.Properties})
 	checkReturned(t, a, b, c, before)
 }
 

@@ -29,6 +29,7 @@ func failing(kind policy.Kind) (StageSpec, *fake) {
 			x.Request.Header.Add("half", "done")
 			x.Route.Upstream = "elsewhere"
 			x.Annotate("half", "done")
+			_ = x.SetProperty(exchange.Property{Name: "half", Value: "done"})
 			x.Response.Status = 201
 			return policy.Answer, &policy.Error{Kind: kind, Policy: "weak", Err: errBroken}
 		}
@@ -92,8 +93,8 @@ func TestFailureRules(t *testing.T) {
 func checkUntouched(t *testing.T, x *exchange.Exchange) {
 	t.Helper()
 	r := &x.Request
-	if r.Target != "/" || r.Header.Len() != 1 || x.Route.Upstream != "" || len(x.Notes) != 0 || x.AnsweredBy != "" {
-		t.Errorf("the skipped policy left traces: %+v route %+v notes %v", r, x.Route, x.Notes)
+	if r.Target != "/" || r.Header.Len() != 1 || x.Route.Upstream != "" || len(x.Notes) != 0 || len(x.Properties) != 0 || x.AnsweredBy != "" {
+		t.Errorf("the skipped policy left traces: %+v route %+v notes %v properties %v", r, x.Route, x.Notes, x.Properties)
 	}
 }
 
@@ -246,5 +247,30 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 	tier.Leave(nil)
 	if f := tier.Enter(newExchange()); f != nil {
 		t.Errorf("after one left: %v", f)
+	}
+}
+
+// What a policy gave the exchange for others is undone with it, in either
+// direction.
+func TestSkippedPolicyLeavesNoProperty(t *testing.T) {
+	set := func(x *exchange.Exchange, value string) {
+		if err := x.SetProperty(exchange.Property{Name: "k", Value: value}); err != nil {
+			t.Error(err)
+		}
+	}
+	first := &fake{name: "first", head: func(x *exchange.Exchange) (policy.Verdict, error) {
+		set(x, "first's")
+		return policy.Continue, nil
+	}}
+	weak := &fake{name: "weak", responseHead: func(x *exchange.Exchange) error {
+		set(x, "weak's")
+		return errBroken
+	}}
+	stage := stageOf(first, weak)
+	stage.OnError = skipAll
+	x := newExchange()
+	carry(t, x, replies(200, ""), newTier(t, stage))
+	if p, _ := x.Property("k"); p.Value != "first's" || len(x.Properties) != 1 {
+		t.Errorf("got %+v, want what the first policy set", x.Properties)
 	}
 }

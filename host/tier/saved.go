@@ -17,7 +17,8 @@ type savedRequest struct {
 	body    savedBody
 	route   exchange.Route
 	notes   int
-	used    bool // since reset
+	props   []exchange.Property // in memory of its own
+	used    bool                // since reset
 }
 
 // take keeps the request as it is now; max is how much of its body may be read
@@ -35,6 +36,7 @@ func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	}
 	s.route = x.Route
 	s.notes = len(x.Notes)
+	s.props = append(s.props[:0], x.Properties...)
 }
 
 // settle says that the request stays as it is now.
@@ -56,6 +58,7 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 	r.Length = s.length
 	x.Route = s.route
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
+	x.Properties = append(x.Properties[:0], s.props...)
 
 	header := x.Response.Header
 	closeResponse(&x.Response)
@@ -71,10 +74,11 @@ func (s *savedRequest) reset() {
 	if !s.used {
 		return
 	}
-	header, trailer := s.header, s.trailer
+	header, trailer, props := s.header, s.trailer, s.props
 	header.Reset()
 	trailer.Reset()
-	*s = savedRequest{header: header, trailer: trailer}
+	clear(props)
+	*s = savedRequest{header: header, trailer: trailer, props: props[:0]}
 }
 
 // savedResponse is a response as it was before a policy that may have to be
@@ -85,7 +89,8 @@ type savedResponse struct {
 	length int64
 	body   savedBody
 	notes  int
-	used   bool // since reset
+	props  []exchange.Property // in memory of its own
+	used   bool                // since reset
 }
 
 // take, settle and restore are as for a request.
@@ -96,6 +101,7 @@ func (s *savedResponse) take(x *exchange.Exchange, max int) {
 	s.header.CopyFrom(&r.Header)
 	r.Body = s.body.take(r.Body, max)
 	s.notes = len(x.Notes)
+	s.props = append(s.props[:0], x.Properties...)
 }
 
 func (s *savedResponse) settle(x *exchange.Exchange) {
@@ -107,6 +113,7 @@ func (s *savedResponse) restore(x *exchange.Exchange) bool {
 	r.Status, r.Length = s.status, s.length
 	r.Header.CopyFrom(&s.header)
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
+	x.Properties = append(x.Properties[:0], s.props...)
 	var whole bool
 	r.Body, whole = s.body.restore()
 	return whole
@@ -116,9 +123,10 @@ func (s *savedResponse) reset() {
 	if !s.used {
 		return
 	}
-	header := s.header
+	header, props := s.header, s.props
 	header.Reset()
-	*s = savedResponse{header: header}
+	clear(props)
+	*s = savedResponse{header: header, props: props[:0]}
 }
 
 // savedBody is the body of a saved message.

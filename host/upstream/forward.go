@@ -154,6 +154,8 @@ func (c *Call) attempt(m *member, number int) *wire.Error {
 	c.query.tried = append(c.query.tried, m.endpoint)
 	m.inFlight.Add(1)
 	m.requests.Add(1)
+	c.x.Endpoint.Conn = nil
+	c.x.Endpoint.Tries++
 	var span trace.Span
 	if c.x.Sampled {
 		span = startSpan(t, m, number)

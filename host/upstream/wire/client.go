@@ -119,6 +119,7 @@ func (c *Client) Carry(t *Try) *Error {
 			}
 			return unreachable(err)
 		}
+		t.X.Endpoint.Conn = &cn.info
 		var e *Error
 		if cn.multi != nil {
 			e = c.carryMulti(cn, t)

@@ -20,6 +20,8 @@ type conn struct {
 	multi  *http.ClientConn
 	below  *watched // of HTTP/2
 
+	info exchange.Conn // what exchanges are told of it
+
 	pool *pool
 	born time.Duration // on exchange.Clock
 

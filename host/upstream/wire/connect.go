@@ -56,10 +56,10 @@ func (c *connector) connect(ctx context.Context) (*conn, error) {
 	}
 	if c.Scheme != "https" {
 		if c.h1 {
-			return newSingle(raw, false), nil
+			return newSingle(raw, nil), nil
 		}
 		below := watch(raw)
-		return c.newMulti(ctx, below, below)
+		return c.newMulti(ctx, below, below, nil)
 	}
 	below := watch(raw)
 	secure := tls.Client(below, c.source.config(c.protocols))
@@ -67,19 +67,21 @@ func (c *connector) connect(ctx context.Context) (*conn, error) {
 		below.Close()
 		return nil, err
 	}
-	multi := secure.ConnectionState().NegotiatedProtocol == "h2"
+	state := secure.ConnectionState()
+	multi := state.NegotiatedProtocol == "h2"
 	switch {
 	case !multi && !c.h1:
 		below.Close()
 		return nil, errNotHTTP2
 	case !multi:
-		return newSingle(secure, true), nil
+		return newSingle(secure, &state), nil
 	}
-	return c.newMulti(ctx, below, secure)
+	return c.newMulti(ctx, below, secure, &state)
 }
 
-func newSingle(c net.Conn, secure bool) *conn {
-	return &conn{single: socket.New(c), secure: secure, born: exchange.Clock()}
+// newSingle returns an HTTP/1.1 connection; state is nil if it is plain.
+func newSingle(c net.Conn, state *tls.ConnectionState) *conn {
+	return &conn{single: socket.New(c), secure: state != nil, info: describe(c, state), born: exchange.Clock()}
 }
 
 // madeKey finds the connection that madeBefore returns.
@@ -90,11 +92,21 @@ func madeBefore(ctx context.Context, _, _ string) (net.Conn, error) {
 	return ctx.Value(madeKey{}).(net.Conn), nil
 }
 
-func (c *connector) newMulti(ctx context.Context, below *watched, top net.Conn) (*conn, error) {
+func (c *connector) newMulti(ctx context.Context, below *watched, top net.Conn, state *tls.ConnectionState) (*conn, error) {
 	client, err := c.transport.NewClientConn(context.WithValue(ctx, madeKey{}, top), c.Scheme, c.Host)
 	if err != nil {
 		below.Close()
 		return nil, err
 	}
-	return &conn{multi: client, below: below, born: exchange.Clock()}, nil
+	return &conn{multi: client, below: below, info: describe(below, state), born: exchange.Clock()}, nil
+}
+
+// describe says what exchanges are told of a connection; state is nil if it is
+// plain.
+func describe(c net.Conn, state *tls.ConnectionState) exchange.Conn {
+	info := exchange.Conn{Remote: exchange.AddrPortOf(c.RemoteAddr()), Local: exchange.AddrPortOf(c.LocalAddr())}
+	if state != nil {
+		info.TLS = exchange.TLSOf(state)
+	}
+	return info
 }
