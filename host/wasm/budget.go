@@ -19,6 +19,7 @@ import (
 type budget struct {
 	now     func() time.Duration
 	counter api.MutableGlobal // the guest's; nil if it is not metered
+	stack   stack
 
 	timeLeft time.Duration // at since
 	since    time.Duration // when the clock began or went on

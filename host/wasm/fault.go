@@ -42,15 +42,16 @@ func (i *Instance) fault(err error) *Fault {
 	switch {
 	case errors.Is(err, ErrTime), errors.Is(err, ErrTicks), i.call.budget.expired:
 		return &Fault{TimedOut, err}
+	case errors.Is(err, ErrStack), strings.HasPrefix(err.Error(), stackOverflow):
+		return &Fault{StackOverflow, err}
 	case errors.As(err, &exit):
 		return &Fault{Exited, fmt.Errorf("the guest ended itself with proc_exit(%d)", exit.ExitCode())}
 	case i.memory.refused:
 		return &Fault{OutOfMemory, fmt.Errorf("it was refused more than %d bytes: %w", i.memory.limit, err)}
-	case strings.HasPrefix(err.Error(), stackOverflow):
-		return &Fault{StackOverflow, err}
 	}
 	return &Fault{Trapped, err}
 }
 
-// stackOverflow is how wazero's error reads, which has no exported name.
+// stackOverflow is how wazero's own error reads, which has no exported name: what is
+// not metered comes to that.
 const stackOverflow = "stack overflow"

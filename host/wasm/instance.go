@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -37,6 +38,7 @@ type Instance struct {
 	callTime time.Duration
 	ticks    *atomic.Uint64
 	spent    bool
+	nested   bool // a host function has called the guest
 	printed  [2]*lineWriter
 }
 
@@ -86,6 +88,7 @@ func (i *Instance) start(ctx context.Context) error {
 func (i *Instance) initialize() error {
 	for _, name := range []string{"_initialize", "_start"} {
 		if f := i.module.ExportedFunction(name); f != nil {
+			i.call.budget.stack.enter(f)
 			return f.CallWithStack(&i.call, nil)
 		}
 	}
@@ -150,6 +153,7 @@ func (i *Instance) Call() *Call { return &i.call }
 // of one call. The error is a *Fault, after which the instance is spent.
 func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 	i.call.budget.begin(i.callTime)
+	i.call.budget.stack.enter(f)
 	err := f.CallWithStack(&i.call, stack)
 	inTime := i.call.budget.end()
 	if i.ticks != nil {
@@ -164,13 +168,25 @@ func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 	return i.fault(err)
 }
 
+// ErrNested is what a guest is trapped with whose allocator, which a host function
+// called, calls a host function that needs the allocator.
+var ErrNested = errors.New("the function is called again before it has returned")
+
 // Nested calls a function from within a host function, within what is left of the
 // call that is under way: for a guest's allocator. A guest that fails in there is
-// trapped.
+// trapped, and so is one from where this is called once more: wazero would begin
+// at the top of a stack that is in use.
 func (i *Instance) Nested(f api.Function, stack []uint64) {
+	if i.nested {
+		panic(ErrNested)
+	}
+	i.nested = true
+	before := i.call.budget.stack.enter(f)
 	if err := f.CallWithStack(&i.call, stack); err != nil {
 		panic(err)
 	}
+	i.call.budget.stack.enter(before)
+	i.nested = false
 }
 
 // Ticks returns what the last call cost: the same for the same module and input.

@@ -172,7 +172,11 @@ func (p *Program) link(ctx context.Context, abi HostModule) error {
 var meterModule = HostModule{Name: meter.Host, Functions: []HostFunction{{
 	Name: meter.Yield, Params: []api.ValueType{I32}, Results: []api.ValueType{I32},
 	Call: func(ctx context.Context, _ api.Module, stack []uint64) {
-		stack[0] = api.EncodeI32(CallOf(ctx).budget.refill(api.DecodeI32(stack[0])))
+		b := &CallOf(ctx).budget
+		if b.stack.depth(stack) > maxStack {
+			panic(ErrStack)
+		}
+		stack[0] = api.EncodeI32(b.refill(api.DecodeI32(stack[0])))
 	},
 }}}
 

@@ -9,7 +9,9 @@ import (
 func (m *module) meterCode(p *parts) error {
 	section := m.sections[sectionCode]
 	n := m.countOf(sectionCode)
-	m.findSizes(section, n)
+	if err := m.findSizes(section, n); err != nil {
+		return err
+	}
 	out := make([]byte, 0, len(section)+len(section)/8+128)
 	out = binary.AppendUvarint(out, n+2)
 	w := &walker{all: &m.functions}
@@ -35,16 +37,20 @@ func (m *module) meterCode(p *parts) error {
 	return nil
 }
 
-func (m *module) findSizes(section []byte, n uint64) {
+func (m *module) findSizes(section []byte, n uint64) error {
 	sizes := make([]size, n)
 	r := &reader{bytes: section}
 	if n > 0 {
 		r.u32()
 	}
 	for i := range sizes {
-		sizes[i] = m.functions.sizeOf(r.take(r.count()), &m.space)
+		sizes[i] = m.functions.sizeOf(r.take(r.count()), m.functions.imported+uint64(i), &m.space)
+		if frame := sizes[i].frame; frame > maxFrame {
+			return fmt.Errorf("section %d: a function whose frame may take %d bytes of stack, at most %d are possible", sectionCode, frame, maxFrame)
+		}
 	}
 	m.functions.defined = sizes
+	return nil
 }
 
 // appendEdited appends a function's body, sized.

@@ -60,6 +60,7 @@ type machine struct {
 	yields  int
 	used    int64     // ticks, up to the last yield
 	last    *instance // that was loaded
+	onStack func(params []uint64)
 }
 
 type instance struct {
@@ -82,6 +83,9 @@ func newMachineOn(t testing.TB, config wazero.RuntimeConfig, rewrite func([]byte
 	refill := func(_ context.Context, stack []uint64) {
 		m.used += granted - int64(api.DecodeI32(stack[0]))
 		m.yields++
+		if m.onStack != nil {
+			m.onStack(stack)
+		}
 		if yield != nil {
 			yield(m.used)
 		}

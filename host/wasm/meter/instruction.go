@@ -16,9 +16,14 @@ const (
 	opReturn       = 0x0f
 	opCall         = 0x10
 	opCallIndirect = 0x11
+	opDrop         = 0x1a
 	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
+	opI32Store     = 0x36
+	opI64Store32   = 0x3e
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI32LtS       = 0x48
@@ -36,6 +41,7 @@ type instruction struct {
 	opcode byte
 	index  uint64 // of the function that is called or referred to, or a branch's depth
 	sized  bool   // it moves as much as the operand on top says
+	shape  shape  // of a block, or of what is called through a table
 }
 
 // instruction reads the next one, of WebAssembly 2.0: what wazero accepts by
@@ -50,9 +56,9 @@ func (r *reader) instruction() instruction {
 	case op == opGlobalGet, op == opGlobalSet:
 		r.globalIndex()
 	case op >= opBlock && op <= opIf:
-		r.blockType()
+		i.shape = r.blockType()
 	case op == opCallIndirect:
-		r.typeIndex()
+		i.shape = r.typeShape()
 		r.u32() // table
 	case op == opBrTable:
 		r.targets = r.targets[:0]

@@ -40,6 +40,8 @@ const (
 	maxLoops         = 2000   // of one function: compiling takes time by their square
 	maxTables        = 64
 	maxTableElements = 1 << 20 // of all tables of an instance, 8 MiB
+	maxTypes         = 1_000_000
+	maxFrame         = 1 << 20 // bytes of the stack, of one function
 )
 
 // Ids of sections, and the order in which they stand.
@@ -211,9 +213,12 @@ func (m *module) boundSection(id byte) error {
 		if n > maxFunctions {
 			return fmt.Errorf("%d functions, at most %d are possible", n, maxFunctions)
 		}
-		each = func(r *reader) { r.typeIndex() }
+		each = func(r *reader) { m.space.typeOf = append(m.space.typeOf, uint32(r.typeIndex())) }
 	case sectionType:
-		each = (*reader).functionType
+		if n > maxTypes {
+			return fmt.Errorf("%d types, at most %d are possible", n, maxTypes)
+		}
+		each = func(r *reader) { m.space.shapes = append(m.space.shapes, r.functionType()) }
 	case sectionImport:
 		each = m.countImport
 	case sectionGlobal:
@@ -234,12 +239,13 @@ func (m *module) boundSection(id byte) error {
 }
 
 func (m *module) countImport(r *reader) {
-	from, kind := r.importEntry()
+	from, kind, typeIndex := r.importEntry()
 	switch {
 	case from == Host && r.err == nil:
 		r.err = fmt.Errorf("imports from %s, which is the host's own", Host)
 	case kind == kindFunction:
 		m.functions.imported++
+		m.space.typeOf = append(m.space.typeOf, typeIndex)
 	case kind == kindGlobal:
 		m.globals++
 	}

@@ -19,7 +19,23 @@ type reader struct {
 // space is how many things of a kind a module has, imported ones included. What
 // the meter adds comes behind: an index that is not of the module must not become
 // valid by that, or a guest could reach its own counter.
-type space struct{ types, functions, globals uint64 }
+type space struct {
+	types, functions, globals uint64
+
+	shapes []shape  // of types
+	typeOf []uint32 // by function
+}
+
+// shape is how many values a type takes and gives.
+type shape struct{ params, results uint32 }
+
+// shapeOf returns the shape of a function's type.
+func (s *space) shapeOf(function uint64) shape {
+	if function >= uint64(len(s.typeOf)) {
+		return shape{}
+	}
+	return s.shapes[s.typeOf[function]]
+}
 
 func (r *reader) more() bool { return r.err == nil && r.at < len(r.bytes) }
 
@@ -74,15 +90,24 @@ func (r *reader) globalIndex() uint64 { return r.index("global", r.space.globals
 
 func (r *reader) typeIndex() uint64 { return r.index("type", r.space.types) }
 
+// typeShape reads the index of a type.
+func (r *reader) typeShape() shape {
+	i := r.typeIndex()
+	if r.err != nil || i >= uint64(len(r.space.shapes)) {
+		return shape{}
+	}
+	return r.space.shapes[i]
+}
+
 // blockType reads the type of a block: one that is negative stands for itself.
-func (r *reader) blockType() {
+func (r *reader) blockType() shape {
 	start := r.at
 	r.skipLEB()
 	if r.err != nil || r.bytes[r.at-1]&0x40 != 0 {
-		return
+		return shape{results: 1}
 	}
 	r.at = start
-	r.typeIndex()
+	return r.typeShape()
 }
 
 // skipLEB passes over a number of any width and sign.
@@ -118,12 +143,12 @@ func (r *reader) nameMap() {
 	}
 }
 
-func (r *reader) functionType() {
+func (r *reader) functionType() shape {
 	if r.byte() != 0x60 {
 		r.fail()
 	}
-	r.take(r.count())
-	r.take(r.count())
+	params, results := r.take(r.count()), r.take(r.count())
+	return shape{uint32(len(params)), uint32(len(results))}
 }
 
 // Kinds of what a module imports and exports.
@@ -134,14 +159,15 @@ const (
 	kindGlobal   = 3
 )
 
-// importEntry returns the module and the kind of what is imported.
-func (r *reader) importEntry() (from string, kind byte) {
+// importEntry returns the module and the kind of what is imported, and the type of
+// a function.
+func (r *reader) importEntry() (from string, kind byte, typeIndex uint32) {
 	from = string(r.take(r.count()))
 	r.name()
 	kind = r.byte()
 	switch kind {
 	case kindFunction:
-		r.typeIndex()
+		typeIndex = uint32(r.typeIndex())
 	case kindTable:
 		r.byte()
 		r.limits()
@@ -152,7 +178,7 @@ func (r *reader) importEntry() (from string, kind byte) {
 	default:
 		r.fail()
 	}
-	return from, kind
+	return from, kind, typeIndex
 }
 
 func (r *reader) limits() {
@@ -268,8 +294,8 @@ func (r *reader) code() {
 	}
 }
 
-func (r *reader) locals() {
-	sum := uint64(0)
+// locals returns how many there are.
+func (r *reader) locals() (sum uint64) {
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		sum += r.u32()
 		r.byte()
@@ -277,4 +303,5 @@ func (r *reader) locals() {
 	if sum > maxLocals && r.err == nil {
 		r.err = fmt.Errorf("a function with %d locals, at most %d are possible", sum, maxLocals)
 	}
+	return sum
 }

@@ -8,6 +8,7 @@ const (
 	hostCost     = 256 // a function of the host, or growing memory
 	sizedCost    = 8   // beside what it moves
 	sizedShift   = 3   // it moves 8 bytes or elements for a tick
+	frameShift   = 7   // beginning a function costs a tick for 128 bytes of stack
 )
 
 // maxStretch bounds what is paid at once, so that a guest which takes a cheaper
@@ -110,7 +111,7 @@ func (w *walker) walk(f size) {
 		return
 	}
 	if !f.leaf {
-		w.edits[0].value = 1 + w.cost
+		w.edits[0].value = 1 + f.frameCost() + w.cost
 	}
 }
 
@@ -239,12 +240,15 @@ func (w *walker) branch(depth uint64) {
 type functions struct {
 	imported uint64
 	defined  []size
+
+	frame stackFrame // of the one that is looked at
 }
 
 // size is what is known of a function before it is walked.
 type size struct {
-	cost uint64 // of all its code, each instruction once
-	leaf bool   // its callers pay for it
+	cost  uint64 // of all its code, each instruction once
+	frame uint64 // bytes of the stack, at most
+	leaf  bool   // its callers pay for it
 }
 
 // renumber returns the index that a function has behind the meter's import.
@@ -275,20 +279,29 @@ func (f *functions) costOf(i instruction) uint64 {
 	return callCost
 }
 
+// frameCost is what a function pays for its frame, beside what a call costs anyway:
+// so the stack grows by Chunk<<frameShift bytes, 2 MiB, until the guest comes to the
+// host.
+func (s *size) frameCost() uint64 { return (s.frame - ownBytes) >> frameShift }
+
 // sizeOf looks at a function's body. What is not valid is found out later.
-func (f *functions) sizeOf(body []byte, limits *space) size {
+func (f *functions) sizeOf(body []byte, function uint64, limits *space) size {
 	r := reader{bytes: body, space: limits}
-	r.locals()
+	frame := &f.frame
+	frame.begin(limits, function, r.locals())
 	s := size{leaf: true}
 	for r.more() {
 		i := r.instruction()
 		s.cost += f.costOf(i)
+		frame.add(i)
 		switch i.opcode {
 		case opLoop, opCall, opCallIndirect, opMemoryGrow:
 			s.leaf = false
 		}
 		s.leaf = s.leaf && !i.sized
 	}
+	s.frame = frame.bytes()
+	s.cost += s.frameCost()
 	s.leaf = s.leaf && s.cost <= maxLeaf && r.err == nil
 	return s
 }

@@ -38,6 +38,24 @@
     (call $twice (i32.sub (local.get $left) (i32.const 1))))
   (func (export "tree") (call $twice (i32.const 60)))
   (func $recurse (export "recurse") (call $recurse))
+  (func $even (call $odd))
+  (func $odd (call $even))
+  (func (export "mutual") (call $even))
+  (func $through (export "through") (call_indirect (i32.const 0)))
+  (table 1 funcref)
+  (elem (i32.const 0) $through)
+  ;; calls itself to a depth and comes back
+  (func $deep (export "deep") (param $left i32) (result i32)
+    (if (result i32) (i32.eqz (local.get $left))
+      (then (i32.const 0))
+      (else (i32.add (call $deep (i32.sub (local.get $left) (i32.const 1))) (i32.const 1)))))
+  (func (export "storm_of") (param $left i32) (result i32)
+    (loop $again
+      (call $block)
+      (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (i32.const 0))
+  ;; what the host calls within block
+  (func (export "inner") (call $block))
   (func (export "exit") (call $proc_exit (i32.const 7)))
   (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
 
