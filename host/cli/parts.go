@@ -41,6 +41,7 @@ func grants() []string {
 type parts struct {
 	guests    *wasm.Engine
 	upstreams *upstream.Registry
+	metrics   *telemetry.Metrics // nil: exported nowhere
 	engine    *engine.Engine
 }
 
@@ -53,13 +54,15 @@ func newParts(mode engine.Mode, cache string, tel *telemetry.Telemetry, listener
 	if err != nil {
 		return nil, fmt.Errorf("open compilation cache: %w", err)
 	}
+	p := &parts{guests: guests}
 	registry := upstream.Options{Log: log}
 	if tel != nil {
+		p.metrics = tel.Metrics
 		registry.RED, registry.Metrics = tel.Metrics.Upstream, tel.Metrics
 	}
-	p := &parts{guests: guests, upstreams: upstream.NewRegistry(registry)}
+	p.upstreams = upstream.NewRegistry(registry)
 	p.engine = engine.New(engine.Options{
-		Mode: mode, Loaders: loaders(guests), Grants: grants(),
+		Mode: mode, Loaders: loaders(guests), Grants: grants(), Grant: p.grant,
 		Upstreams: p.upstreams, Listeners: listeners, Telemetry: tel, Log: log,
 	})
 	return p, nil

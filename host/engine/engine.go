@@ -40,13 +40,21 @@ type Options struct {
 	Loaders map[string]policy.Loader // by the ABI that policy.toml names
 	Grants  []string                 // capabilities that a manifest may grant
 	// Grant makes what a policy's grants come to; its Granted is not set yet.
-	// Default: nothing.
+	// Default: what every policy has.
 	Grant func(policy.Spec) *policy.Granted
 
 	Upstreams *upstream.Registry
 	Listeners Listeners // nil: listeners are not the engine's business (check, tests)
 	Telemetry *telemetry.Telemetry
 	Log       *slog.Logger
+}
+
+// metrics are nil without telemetry.
+func (o *Options) metrics() *telemetry.Metrics {
+	if o.Telemetry == nil {
+		return nil
+	}
+	return o.Telemetry.Metrics
 }
 
 // Engine carries exchanges through the running generation. Its methods are safe
@@ -79,7 +87,9 @@ var ErrClosed = errors.New("the engine is closed")
 // before Serve is called.
 func New(opts Options) *Engine {
 	if opts.Grant == nil {
-		opts.Grant = func(policy.Spec) *policy.Granted { return new(policy.Granted) }
+		opts.Grant = func(spec policy.Spec) *policy.Granted {
+			return &policy.Granted{Metrics: opts.metrics().Guest(spec.Name, spec.Artifact.File.Version)}
+		}
 	}
 	e := &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}
 	e.rides.New = func() any { return &ride{seat: e.seats.Add(1)} }

@@ -22,6 +22,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream"
 )
 
@@ -70,6 +71,11 @@ func (l *fakeLoader) Load(ctx context.Context, spec policy.Spec) (policy.Policy,
 		<-ctx.Done()
 		return nil, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: context.Cause(ctx)}
 	}
+	for _, name := range []string{"loads_total", "loads of " + m.Mark} {
+		if err := count(spec.Granted.Metrics, name); err != nil {
+			return nil, err
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loaded = append(l.loaded, m)
@@ -77,6 +83,15 @@ func (l *fakeLoader) Load(ctx context.Context, spec policy.Spec) (policy.Policy,
 		return &lastWords{m}, nil
 	}
 	return m, nil
+}
+
+// count adds one to a metric of the policy's own.
+func count(metrics *telemetry.GuestMetrics, name string) error {
+	id, err := metrics.Define(telemetry.MetricCounter, name)
+	if err != nil {
+		return err
+	}
+	return metrics.Add(id, 1)
 }
 
 // lastWords is a marker that panics when all is over.

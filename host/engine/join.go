@@ -52,10 +52,7 @@ func (b *build) joinUpstreams() {
 func (b *build) joinTiers() {
 	before := b.e.current.Load()
 	for _, t := range b.runs() {
-		spec := tier.Spec{Name: b.name(t), Config: *t, Log: b.e.opts.Log}
-		if b.e.opts.Telemetry != nil {
-			spec.Metrics = b.e.opts.Telemetry.Metrics
-		}
+		spec := tier.Spec{Name: b.name(t), Config: *t, Log: b.e.opts.Log, Metrics: b.e.opts.metrics()}
 		spec.Bulkhead, spec.Breaker = before.lasting(spec.Name, *t)
 		for i := range t.Stages {
 			spec.Stages = append(spec.Stages, tier.StageSpec{Stage: t.Stages[i], Uses: b.uses(spec.Name, i)})

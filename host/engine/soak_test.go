@@ -20,7 +20,8 @@ import (
 type footprint struct {
 	heapBytes  uint64
 	goroutines int
-	series     int // metrics of our own
+	series     int    // metrics of our own
+	loads      string // what a metric of the policy's own says
 }
 
 // measure looks when old generations are closed.
@@ -46,6 +47,9 @@ func (b *bench) measure() footprint {
 		if strings.HasPrefix(line, "ergo_") {
 			f.series++
 		}
+		if strings.HasPrefix(line, "ergo_guest_counter_loads_total{") {
+			f.loads = line
+		}
 	}
 	return f
 }
@@ -69,17 +73,17 @@ func TestSwapsLeaveNothing(t *testing.T) {
 	}
 	opts := b.e.opts
 	b.ups = upstream.NewRegistry(upstream.Options{Log: opts.Log, RED: tel.Metrics.Upstream, Metrics: tel.Metrics})
-	opts.Telemetry, opts.Upstreams = tel, b.ups
+	opts.Telemetry, opts.Upstreams, opts.Grant = tel, b.ups, nil
 	b.e = New(opts)
 
 	var before footprint
 	for n := range swaps {
-		from := b.manifest([]string{mark(fmt.Sprint(n)), mark("same")}, []string{mark(fmt.Sprint(-n))}, "keep_generations = 2")
+		from := b.manifest([]string{mark(fmt.Sprint(n)), mark("same")}, []string{mark(fmt.Sprint(-n - 1))}, "keep_generations = 2")
 		b.swap(edited(t, from, `name = "s1"`, fmt.Sprintf(`name = "s-%d"`, n), "origin", fmt.Sprintf("origin-%d", n), `source = "marker"`, `source = "marker/policy.wasm"`))
 		if n%100 != 0 {
 			continue
 		}
-		if got, want := b.get().header.Value("x-seen"), fmt.Sprintf("%d,same,%d", n, -n); got != want {
+		if got, want := b.get().header.Value("x-seen"), fmt.Sprintf("%d,same,%d", n, -n-1); got != want {
 			t.Fatalf("after swap %d an exchange saw %s, want %s", n, got, want)
 		}
 		b.loader.forget()
@@ -94,6 +98,9 @@ func TestSwapsLeaveNothing(t *testing.T) {
 	}
 	if after.series > before.series {
 		t.Errorf("%d metric series became %d", before.series, after.series)
+	}
+	if want := fmt.Sprint("} ", 2*swaps+1, "\n"); !strings.HasSuffix(after.loads, want) {
+		t.Errorf("a policy of which one use stays counts %q, want %q", after.loads, want)
 	}
 	if after.goroutines > before.goroutines+2 {
 		t.Errorf("%d goroutines became %d", before.goroutines, after.goroutines)

@@ -43,3 +43,19 @@ func BenchmarkAccessLine(b *testing.B) {
 	b.StopTimer()
 	log.Close()
 }
+
+func BenchmarkGuestMetrics(b *testing.B) {
+	g := NewMetrics("test").Guest("limit", "1.0.0")
+	defer g.Close()
+	counter, histogram := define(b, g, MetricCounter, "hits"), define(b, g, MetricHistogram, "size")
+	b.Run("add", func(b *testing.B) {
+		for b.Loop() {
+			_ = g.Add(counter, 1)
+		}
+	})
+	b.Run("observe", func(b *testing.B) {
+		for b.Loop() {
+			_ = g.Record(histogram, 1000)
+		}
+	})
+}

@@ -37,6 +37,7 @@ type Metrics struct {
 
 	listeners, tiers, stages, policies, upstreams *family
 
+	guests  guestGroups
 	events  upstreamEvents
 	swaps   *prometheus.CounterVec
 	dropped *prometheus.CounterVec
@@ -76,7 +77,7 @@ func NewMetrics(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(m.swaps, m.dropped, m.exports, build, (*snapshotCollector)(m),
+	reg.MustRegister(m.swaps, m.dropped, m.exports, build, (*snapshotCollector)(m), &m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

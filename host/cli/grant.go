@@ -1,0 +1,8 @@
+package cli
+
+import "github.com/ergoproxy/ergo/host/policy"
+
+// grant makes what the manifest's grants to a policy come to.
+func (p *parts) grant(spec policy.Spec) *policy.Granted {
+	return &policy.Granted{Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version)}
+}
