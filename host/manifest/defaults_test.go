@@ -26,6 +26,8 @@ var noLiteral = map[string]string{
 	"Health.Status":           "empty",
 	"Retry.Status":            "empty",
 	"Policy.Grants":           "none",
+	"Outbound.Methods":        "GET",
+	"Outbound.Internal":       "none",
 	"PolicyNeeds.Stateless":   "false",
 	"PolicyNeeds.RequestOnly": "false",
 	"PolicyNeeds.RequestBody": "",

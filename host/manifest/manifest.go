@@ -278,6 +278,33 @@ type Policy struct {
 	Isolation string `toml:"isolation" default:"shared" enum:"shared exchange"`
 	// ProxyWasm says how a module of that ABI is run; default: what its policy.toml says.
 	ProxyWasm *ProxyWasm `toml:"proxy_wasm"`
+	// HTTP is what the policy may call; absent: nothing.
+	HTTP *Outbound `toml:"http"`
+}
+
+// Outbound says what a policy may call of itself, by ergo_http or by the calls of
+// proxy-wasm.
+type Outbound struct {
+	// Hosts are origins: "https://idp.example.com", "http://127.0.0.1:9000",
+	// "https://*.example.com" for any name below. Their addresses must not be
+	// special, loopback and link-local among them, unless Internal has them.
+	Hosts []string `toml:"hosts"`
+	// Upstreams of this manifest, with their balancing, health checks and TLS.
+	Upstreams []string `toml:"upstreams"`
+	// Methods; default GET, HEAD, POST, PUT, DELETE, PATCH and OPTIONS.
+	Methods []string `toml:"methods"`
+	// Internal are networks that Hosts may lead to although they are special, such as
+	// "127.0.0.0/8". Default none.
+	Internal []netip.Prefix `toml:"internal"`
+	CA       string         `toml:"ca" form:"path"` // PEM file to verify Hosts by; default: the system's roots
+	// RequestBody is the largest; default 1MiB. Of a stream it is what may wait to be
+	// sent.
+	RequestBody Size `toml:"request_body" default:"1MiB" min:"1B" max:"64MiB"`
+	// ResponseBody is the largest; default 1MiB. Of a stream it is one message.
+	ResponseBody Size     `toml:"response_body" default:"1MiB" min:"1B" max:"64MiB"`
+	Timeout      Duration `toml:"timeout" default:"5s" min:"1ms" max:"1h"` // of a call, all of it; default 5s
+	// Concurrent is how many calls may be under way; one more fails. Default 64.
+	Concurrent int `toml:"concurrent" default:"64" min:"1" max:"65536"`
 }
 
 // ProxyWasm is what the proxy-wasm ABI leaves to whoever runs a module.

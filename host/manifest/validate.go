@@ -160,6 +160,7 @@ func (v *validator) policy(path string, p Policy) {
 		v.problem(place.Key(path, "digest"), fmt.Sprintf("%q is not a digest", p.Digest), `write "sha256:" and 64 hexadecimal digits in lower case`)
 	}
 	v.grants(place.Key(path, "grants"), p.Grants)
+	v.calls(path, p)
 }
 
 // grants checks that capabilities are known and named once.
@@ -190,11 +191,12 @@ func (v *validator) unused() {
 			v.warn(place.Key("policy", name), "no stage uses it", "use it in a stage, or remove it")
 		}
 	}
+	called := v.called()
 	if v.mayRoute() {
 		return // a policy chooses among all upstreams
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.m.Upstreams)) {
-		if name != v.m.Service.Upstream && (v.m.Split == nil || name != v.m.Split.Hosts) {
+		if name != v.m.Service.Upstream && !called[name] && (v.m.Split == nil || name != v.m.Split.Hosts) {
 			v.warn(place.Key("upstream", name), "nothing is sent to it", "name it in service.upstream, grant a policy "+routeCapability+", or remove it")
 		}
 	}
