@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/tier"
@@ -43,9 +45,28 @@ func (b *build) joinUpstreams() {
 			mine[name] = u
 		}
 	}
+	b.warnOfCalls(mine)
 	var err error
 	if b.g.upstreams, err = b.e.opts.Upstreams.Build(mine); err != nil {
 		b.problem("upstream", err.Error(), "")
+	}
+}
+
+// warnOfCalls warns of upstreams that policies may call and this process does not
+// open.
+func (b *build) warnOfCalls(mine map[string]manifest.Upstream) {
+	for _, r := range b.rows {
+		name := r.config.Policy
+		calls := b.m.Policies[name].HTTP
+		if calls == nil {
+			continue
+		}
+		for i, upstream := range calls.Upstreams {
+			if _, opened := mine[upstream]; !opened {
+				b.warn(fmt.Sprintf("policy.%s.http.upstreams[%d]", name, i), fmt.Sprintf("an edge host does not open %q: calls will fail", upstream),
+					"use the policy in [service], or call an origin (hosts)")
+			}
+		}
 	}
 }
 

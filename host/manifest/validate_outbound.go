@@ -34,6 +34,8 @@ func (v *validator) calls(path string, p Policy) {
 	v.each(at("upstreams"), h.Upstreams, func(at, name string) {
 		if _, known := v.m.Upstreams[name]; !known {
 			v.problem(at, fmt.Sprintf("there is no upstream %q", name), DidYouMean(name, slices.Collect(maps.Keys(v.m.Upstreams))))
+		} else if v.m.Split != nil && v.m.Split.Hosts == name {
+			v.problem(at, fmt.Sprintf("%q is the hosts of the service tier, which speak with edge hosts alone", name), "name the upstream that is behind them")
 		}
 	})
 	v.methods(at("methods"), h)
