@@ -4,5 +4,9 @@ import "github.com/ergoproxy/ergo/host/policy"
 
 // grant makes what the manifest's grants to a policy come to.
 func (p *parts) grant(spec policy.Spec) *policy.Granted {
-	return &policy.Granted{Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version)}
+	granted := &policy.Granted{Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version)}
+	if calls := spec.Settings.HTTP; calls != nil {
+		granted.HTTP = p.outbound(spec.Name, calls)
+	}
+	return granted
 }

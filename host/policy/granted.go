@@ -1,16 +1,23 @@
 package policy
 
-import "github.com/ergoproxy/ergo/host/telemetry"
+import (
+	"github.com/ergoproxy/ergo/host/outbound"
+	"github.com/ergoproxy/ergo/host/telemetry"
+)
 
 // Granted is what the grants of one policy come to: the things that its
 // capabilities act on, each bounded and named for this policy alone. What was
 // not granted is nil. It outlives instances, and is closed after the policy.
 type Granted struct {
 	Metrics *telemetry.GuestMetrics // those that the policy defines itself; never nil
+	HTTP    *outbound.Client        // calls that the policy makes
 }
 
 // Close lets go of everything. Nobody uses it any more.
 func (g *Granted) Close() error {
 	g.Metrics.Close()
+	if g.HTTP != nil {
+		return g.HTTP.Close()
+	}
 	return nil
 }

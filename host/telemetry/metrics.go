@@ -35,7 +35,7 @@ func milliseconds(values ...float64) []time.Duration {
 type Metrics struct {
 	registry *prometheus.Registry
 
-	listeners, tiers, stages, policies, upstreams *family
+	listeners, tiers, stages, policies, upstreams, calls *family
 
 	guests  guestGroups
 	events  upstreamEvents
@@ -60,6 +60,8 @@ func NewMetrics(version string) *Metrics {
 			[]string{"tier", "stage", "policy", "version"}, decisionOutcomes[:], decisionBounds}),
 		upstreams: newFamily(reg, kind{"upstream", "request",
 			[]string{"upstream"}, messageOutcomes[:], messageBounds}),
+		calls: newFamily(reg, kind{"outbound", "call",
+			[]string{"policy"}, callOutcomes[:], messageBounds}),
 		swaps: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ergo_swaps_total", Help: "Attempts to change the generation, by cause and result.",
 		}, []string{"cause", "result"}),
@@ -123,6 +125,15 @@ func (m *Metrics) Upstream(name string) *RED {
 		return nil
 	}
 	return m.upstreams.open(name)
+}
+
+// Outbound returns the RED of the calls that a policy makes; outcomes are Responded
+// to CallFailed.
+func (m *Metrics) Outbound(policy string) *RED {
+	if m == nil {
+		return nil
+	}
+	return m.calls.open(policy)
 }
 
 // DroppedLines counts log lines lost; source is "access" or "host".

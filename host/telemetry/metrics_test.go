@@ -112,7 +112,7 @@ func TestREDSeriesEndWithTheirLastUser(t *testing.T) {
 
 func TestNilPartsRecordNothing(t *testing.T) {
 	var m *Metrics
-	for _, red := range []*RED{m.Listener("l"), m.Tier("t"), m.Stage("t", "s"), m.Policy("t", "s", "p", "v"), m.Upstream("u")} {
+	for _, red := range []*RED{m.Listener("l"), m.Tier("t"), m.Stage("t", "s"), m.Policy("t", "s", "p", "v"), m.Upstream("u"), m.Outbound("p")} {
 		red.Begin()
 		red.End(time.Second, Failed)
 		red.Close()

@@ -145,6 +145,19 @@ var decisionOutcomes = [...]string{
 	"continued", "answered", "trapped", "timed_out", "overloaded", "misconfigured", "quarantined",
 }
 
+// Outcomes of a call that a policy makes.
+const (
+	Responded    Outcome = iota // of whatever status
+	CallRefused                 // not granted, to a special address, or no request at all
+	CallBusy                    // as many as may be were under way
+	CallTimedOut                // no whole response in time
+	CallTooLarge                // its request or its response
+	CallFailed                  // not reached, or broken off
+)
+
+// callOutcomes are the label values of Responded to CallFailed.
+var callOutcomes = [...]string{"responded", "refused", "busy", "timed_out", "too_large", "failed"}
+
 // OfStatus returns the outcome for a response's status, 101 to 599; Failed for
 // anything else, which is no response.
 func OfStatus(status int) Outcome {
