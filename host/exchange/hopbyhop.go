@@ -92,6 +92,17 @@ var hopByHopNames = setOf(TE, Trailer, Upgrade, Connection, KeepAlive, HTTP2Sett
 	ProxyConnection, TransferEncoding, UnderscoredTransferEncoding, ProxyAuthenticate, ProxyAuthorization,
 	ProxyAuthenticationInfo)
 
+// framingNames are of those that belong to the connection what a policy can't
+// mean anything by, and the length.
+var framingNames = hopByHopNames&^setOf(ProxyAuthenticate, ProxyAuthorization, ProxyAuthenticationInfo) | setOf(ContentLength)
+
+// FramesMessage reports whether a field says how a message lies on its connection,
+// its length included. That is the host's matter: a policy can read such a field,
+// and a change to it has no effect.
+func FramesMessage(name string) bool {
+	return framingNames.has(KnownName(name))
+}
+
 // HasToken reports whether a comma-separated list has that token, without case
 // and without parameters ("trailers;q=0.5" has "trailers").
 func HasToken(list, token string) bool {

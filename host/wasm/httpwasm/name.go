@@ -57,29 +57,8 @@ func nameOf(text string) fieldName {
 		trap("%q can't be a header name", text)
 	case strings.EqualFold(text, hostName):
 		return fieldName{text, authority}
-	case framing(text):
+	case exchange.FramesMessage(text):
 		return fieldName{text, frames}
 	}
 	return fieldName{text, ordinary}
-}
-
-// framing reports whether a field says how a message lies on its connection.
-// That is the host's matter: such a field can be read, and a change to it has
-// no effect.
-func framing(name string) bool {
-	switch len(name) {
-	case 2:
-		return strings.EqualFold(name, "te")
-	case 7:
-		return strings.EqualFold(name, "trailer") || strings.EqualFold(name, "upgrade")
-	case 10:
-		return strings.EqualFold(name, "connection") || strings.EqualFold(name, "keep-alive")
-	case 14:
-		return strings.EqualFold(name, "content-length")
-	case 16:
-		return strings.EqualFold(name, "proxy-connection")
-	case 17:
-		return strings.EqualFold(name, "transfer-encoding")
-	}
-	return false
 }
