@@ -16,6 +16,7 @@ import (
 	"github.com/ergoproxy/ergo/host/wasm"
 	"github.com/ergoproxy/ergo/host/wasm/capability"
 	"github.com/ergoproxy/ergo/host/wasm/httpwasm"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm"
 )
 
 // capabilities are the host modules that a manifest can grant.
@@ -25,7 +26,7 @@ func capabilities() []wasm.HostModule {
 
 // loaders are the kinds of policies, by the ABI that policy.toml names.
 func loaders(guests *wasm.Engine) map[string]policy.Loader {
-	return map[string]policy.Loader{"http-wasm": httpwasm.NewLoader(guests)}
+	return map[string]policy.Loader{"http-wasm": httpwasm.NewLoader(guests), "proxy-wasm": proxywasm.NewLoader(guests)}
 }
 
 // grants are the names of all capabilities.

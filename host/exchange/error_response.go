@@ -34,14 +34,14 @@ func errorResponse(req *Request, f *Failure) Response {
 func grpcError(contentType string, status int) Response {
 	resp := Response{Status: 200}
 	resp.Header.Add("content-type", contentType)
-	resp.Header.Add("grpc-status", strconv.Itoa(grpcStatus(status)))
+	resp.Header.Add("grpc-status", strconv.Itoa(GRPCStatus(status)))
 	resp.Header.Add("grpc-message", StatusText(status))
 	return resp
 }
 
-// grpcStatus maps as gRPC's "HTTP to gRPC Status Code Mapping" does, with the
+// GRPCStatus returns the status of gRPC for one of HTTP, as gRPC's "HTTP to gRPC Status Code Mapping" has it, with the
 // statuses that only a proxy makes added.
-func grpcStatus(status int) int {
+func GRPCStatus(status int) int {
 	switch status {
 	case 400:
 		return 13 // INTERNAL

@@ -89,6 +89,12 @@ type (
 	Failure interface {
 		OnFailure(Instance, *exchange.Exchange) (Verdict, error)
 	}
+	// BodyFault is asked of a policy of mode BodyStream, before the response phases
+	// and after the last byte: the error by which it failed on a body that was on its
+	// way, and broke off; nil if it did not. Its rule applies as far as it still can.
+	BodyFault interface {
+		BodyFault(Instance) error
+	}
 	// Done sees the exchange after its last byte, for logs and metrics.
 	Done interface {
 		OnDone(Instance, *exchange.Exchange)
@@ -111,7 +117,10 @@ type Stats struct {
 	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
 	Overloads   uint64 `json:"overloads"`    // acquisitions that waited in vain
 	LinesLost   uint64 `json:"lines_lost"`   // log lines beyond the policy's limit
-	Ticks       uint64 `json:"ticks"`        // metered cost of all calls: about an instruction each; 0 if it is not metered
+	// BackgroundFailures count traps and timeouts in work that no exchange waited for,
+	// such as timers.
+	BackgroundFailures uint64 `json:"background_failures"`
+	Ticks              uint64 `json:"ticks"` // metered cost of all calls: about an instruction each; 0 if it is not metered
 }
 
 // Loader makes policies of one kind.
@@ -153,6 +162,10 @@ type Error struct {
 	Kind   Kind
 	Policy string // name in the manifest
 	Err    error  // internal; never shown to a client
+	// Secondary says that another exchange's failure took this one's state along. The
+	// rule applies; but as that failure was counted, this one says nothing more of
+	// the policy's health.
+	Secondary bool
 }
 
 func (e *Error) Error() string {

@@ -29,7 +29,11 @@ func (t *Tier) Response(w *Walk, x *exchange.Exchange) {
 		w.nameTooLarge(x)
 	}
 	for i := len(w.passed) - 1; i >= 0; i-- {
-		if p := &w.passed[i]; p.sees {
+		p := &w.passed[i]
+		if err := p.fault(); err != nil {
+			w.breakOff(p, x, err)
+		}
+		if p.sees {
 			w.meetResponse(p, x)
 		}
 	}
@@ -44,6 +48,25 @@ func (w *Walk) nameTooLarge(x *exchange.Exchange) {
 	if f.Cause != exchange.CauseBody && errors.Is(f.Err, exchange.ErrBodyTooLarge) {
 		x.Fail(&exchange.Failure{Cause: exchange.CauseBody, Status: 413, Tier: w.tier.name, Err: f.Err})
 	}
+}
+
+// fault returns why a policy failed on a body that was on its way.
+func (p *passage) fault() error {
+	if !p.held || p.use.bodyFault == nil {
+		return nil
+	}
+	return p.use.bodyFault.BodyFault(p.inst)
+}
+
+// breakOff applies the failure rule of a policy that failed on the request's body
+// while it was being sent on. It can't be skipped any more.
+func (w *Walk) breakOff(p *passage, x *exchange.Exchange, err error) {
+	u := p.use
+	j := w.blame(u, p, err)
+	if j.failure == nil {
+		j.failure = w.denied(u, j, err)
+	}
+	x.Fail(j.failure)
 }
 
 // meetResponse takes the exchange through the response phases of one policy.

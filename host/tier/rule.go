@@ -105,7 +105,7 @@ func (w *Walk) judge(u *use, p *passage, err error) fault {
 		f.Cause, f.Status, f.RetryAfter = d.cause, d.status, d.retry
 		if errors.Is(err, errStageDeadline) {
 			f.Cause = exchange.CauseTimeout
-		} else if j.kind != policy.Load && j.kind != policy.Config {
+		} else if j.kind != policy.Load && j.kind != policy.Config && (typed == nil || !typed.Secondary) {
 			u.slot.failed(w.x.Now, j.kind, err, p != nil && p.probe)
 		}
 	}

@@ -38,6 +38,7 @@ type use struct {
 	trailers     policy.Trailers
 	failure      policy.Failure
 	done         policy.Done
+	bodyFault    policy.BodyFault
 
 	requestNeed  manifest.BodyNeed
 	responseNeed manifest.BodyNeed
@@ -93,6 +94,7 @@ func (u *use) build(s *stage, spec UseSpec, rules manifest.OnError) {
 	u.trailers, _ = u.policy.(policy.Trailers)
 	u.failure, _ = u.policy.(policy.Failure)
 	u.done, _ = u.policy.(policy.Done)
+	u.bodyFault, _ = u.policy.(policy.BodyFault)
 	if inMemory(u.requestNeed) {
 		u.requestBody, _ = u.policy.(policy.RequestBody)
 	}

@@ -161,6 +161,9 @@ func (t *Tier) Done(w *Walk, x *exchange.Exchange) {
 	}
 	for i := len(w.passed) - 1; i >= 0; i-- {
 		p := &w.passed[i]
+		if err := p.fault(); err != nil {
+			w.blame(p.use, p, err) // the head is out: nothing can be said to the client
+		}
 		if p.done {
 			p.done = false
 			p.use.done.OnDone(p.inst, x)

@@ -1,0 +1,357 @@
+package proxywasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/wasm"
+)
+
+// fleet is the vms of one policy. Streams are given to the vm with the fewest of
+// them that nobody is in at the moment; if there is none, the fleet grows.
+type fleet struct {
+	name      string
+	config    []byte // as proxy_on_configure reads it
+	settings  manifest.ProxyWasm
+	limits    manifest.Limits
+	bodies    [2]bodyRule // of request and response
+	oneway    bool        // the guest is not asked about responses
+	old       bool        // of version 0.1.0, where a field that is missing is an empty one
+	isolated  bool        // each exchange has a vm of its own
+	shapes    shapes
+	engine    *wasm.Engine
+	program   *wasm.Program
+	granted   *policy.Granted
+	logger    *slog.Logger
+	log       *wasm.Log
+	badConfig error // what configuration can't be handed over
+
+	memory     atomic.Int64
+	ticks      atomic.Uint64
+	background atomic.Uint64 // failures of work that no exchange waited for
+	nextID     atomic.Uint32 // of a stream's context
+
+	mu      sync.Mutex
+	vms     []*vm
+	alive   int           // those, those that start and those of an exchange alone
+	freed   chan struct{} // closed, and made anew, when there may be room
+	waiting int           // who wait for it
+	closed  bool
+	counts  policy.Stats
+	leaving sync.WaitGroup // vms that are on their way out
+}
+
+// bodyRule says whether a guest sees the body of one direction, and how much of it
+// is held while the guest pauses.
+type bodyRule struct {
+	shown bool
+	max   int64
+}
+
+// maxStreams bounds the contexts of one vm: a guest keeps a table of them.
+const maxStreams = 1024
+
+func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *policy.Spec) *fleet {
+	logger := spec.Log
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	limits, needs := spec.Settings.Limits, &spec.Artifact.File.Needs
+	f := &fleet{
+		name:     spec.Name,
+		settings: settingsOf(spec),
+		limits:   limits,
+		oneway:   needs.RequestOnly,
+		isolated: spec.Settings.Isolation == "exchange",
+		shapes:   shapes,
+		engine:   engine,
+		program:  program,
+		granted:  spec.Granted,
+		logger:   logger,
+		log:      wasm.NewLog(logger, limits.LogLines),
+		freed:    make(chan struct{}),
+	}
+	f.config, f.badConfig = configuration(spec.Config)
+	f.bodies[request] = ruleOf(needs.RequestBody, limits.RequestBody,
+		shapes[onRequestBody].exported || shapes[onRequestTrailers].exported)
+	f.bodies[response] = ruleOf(needs.ResponseBody, limits.ResponseBody, !f.oneway &&
+		(shapes[onResponseBody].exported || shapes[onResponseTrailers].exported))
+	_, f.old = program.Exported("proxy_abi_version_0_1_0")
+	f.nextID.Store(rootID)
+	return f
+}
+
+func ruleOf(need manifest.BodyNeed, limit manifest.Size, exported bool) bodyRule {
+	rule := bodyRule{shown: exported && need.Mode != manifest.BodyNone, max: int64(limit)}
+	if need.Max > 0 {
+		rule.max = int64(need.Max)
+	}
+	return rule
+}
+
+// open starts the first vm.
+func (f *fleet) open(ctx context.Context) error {
+	if f.badConfig != nil {
+		return f.badConfig
+	}
+	f.alive++
+	v, err := f.start(ctx)
+	if err != nil {
+		return err
+	}
+	f.vms = append(f.vms, v)
+	f.engine.AddPool(f)
+	return nil
+}
+
+// startError prefers what the guest said of its end to how it ended.
+func (f *fleet) startError(err error) error {
+	if reason := f.log.Reason(); reason != "" {
+		return fmt.Errorf("%s (%w)", reason, err)
+	}
+	return fmt.Errorf("start: %w", err)
+}
+
+// start makes a vm that was counted as alive before.
+func (f *fleet) start(ctx context.Context) (*vm, error) {
+	v := newVM(f)
+	v.held <- struct{}{}
+	defer v.release()
+	if err := v.start(ctx); err != nil {
+		v.die(err)
+		return nil, err
+	}
+	f.mu.Lock()
+	f.counts.Created++
+	f.mu.Unlock()
+	return v, nil
+}
+
+// leave takes a vm off the fleet, once.
+func (f *fleet) leave(v *vm, discarded bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v.gone {
+		return
+	}
+	v.gone = true
+	f.alive--
+	if discarded {
+		f.counts.Discarded++
+	}
+	if i := slices.Index(f.vms, v); i >= 0 {
+		f.vms = slices.Delete(f.vms, i, i+1)
+	}
+	f.tell()
+}
+
+// tell has those look again that wait for room; the fleet is locked.
+func (f *fleet) tell() {
+	if f.waiting > 0 {
+		close(f.freed)
+		f.freed = make(chan struct{})
+	}
+}
+
+// assign gives an exchange a vm, and counts it there.
+func (f *fleet) assign(x *exchange.Exchange) (*vm, error) {
+	f.mu.Lock()
+	for deadline := (*time.Timer)(nil); ; {
+		switch v, room := f.choose(); {
+		case f.closed:
+			f.mu.Unlock()
+			return nil, wasm.ErrClosed
+		case v != nil:
+			v.load++
+			f.mu.Unlock()
+			return v, nil
+		case room:
+			f.alive++
+			f.mu.Unlock()
+			return f.grow(x)
+		}
+		if deadline == nil {
+			f.counts.Waits++
+			deadline = time.NewTimer(f.limits.Wait.D())
+			defer deadline.Stop()
+		}
+		if err := f.wait(x, deadline); err != nil {
+			f.mu.Unlock()
+			return nil, err
+		}
+	}
+}
+
+// choose returns the vm with the fewest streams: of those that nobody is in, or,
+// if there is no room for one more vm, of all. The fleet is locked.
+func (f *fleet) choose() (best *vm, room bool) {
+	var queue *vm // the best of those that somebody is in
+	for _, v := range f.vms {
+		switch {
+		case v.seen || v.load >= f.maxLoad():
+		case len(v.held) == 0 && (best == nil || v.load < best.load):
+			best = v
+		case queue == nil || v.load < queue.load:
+			queue = v
+		}
+	}
+	room = f.alive < f.limits.Instances
+	if best == nil && !room {
+		best = queue
+	}
+	return best, room
+}
+
+func (f *fleet) maxLoad() int {
+	if f.isolated {
+		return 1
+	}
+	return maxStreams
+}
+
+// wait waits for room. It is called with the fleet locked, and returns so.
+func (f *fleet) wait(x *exchange.Exchange, deadline *time.Timer) error {
+	freed := f.freed
+	f.waiting++
+	f.mu.Unlock()
+	var err error
+	select {
+	case <-freed:
+	case <-deadline.C:
+		err = wasm.ErrOverload
+	case <-x.Context().Done():
+		err = exchange.CauseOf(x.Context())
+	}
+	f.mu.Lock()
+	f.waiting--
+	if err == wasm.ErrOverload {
+		f.counts.Overloads++
+	}
+	return err
+}
+
+// grow starts a vm for an exchange, and for those after it. It was counted as alive
+// before.
+func (f *fleet) grow(x *exchange.Exchange) (*vm, error) {
+	v, err := f.start(x.Context())
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.load = 1
+	f.vms = append(f.vms, v)
+	return v, nil
+}
+
+// unassign takes an exchange off its vm. One that was for that exchange alone, or
+// whose fleet is closed, ends.
+func (f *fleet) unassign(v *vm) {
+	f.mu.Lock()
+	v.load--
+	v.idle = false
+	ends := v.load == 0 && (f.isolated || f.closed)
+	if ends {
+		f.see(v)
+	} else {
+		f.tell()
+	}
+	f.mu.Unlock()
+	if ends {
+		f.end(v)
+	}
+}
+
+// see counts a vm among those that close waits for, and has nobody choose it any
+// more; the fleet is locked.
+func (f *fleet) see(v *vm) {
+	if !v.seen {
+		v.seen = true
+		f.leaving.Add(1)
+	}
+}
+
+// end takes a vm to its end that was seen to leave.
+func (f *fleet) end(v *vm) {
+	defer f.leaving.Done()
+	v.retire()
+	f.leave(v, false)
+}
+
+// Trim follows wasm.Trimmer: vms of which nothing was asked since the last Trim
+// end, but one.
+func (f *fleet) Trim() {
+	f.mu.Lock()
+	var cold []*vm
+	for _, v := range f.vms {
+		if v.load == 0 && v.idle && len(cold) < len(f.vms)-1 {
+			cold = append(cold, v)
+			f.see(v)
+		}
+		v.idle = v.load == 0
+	}
+	f.mu.Unlock()
+	for _, v := range cold {
+		go f.end(v) // a root context may take its time
+	}
+}
+
+// stats are those of policy.Policy.
+func (f *fleet) stats() policy.Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.counts
+	s.Instances = f.alive
+	for _, v := range f.vms {
+		if v.load > 0 {
+			s.Busy++
+		}
+	}
+	s.MemoryBytes, s.Ticks, s.LinesLost = f.memory.Load(), f.ticks.Load(), f.log.Lost()
+	s.BackgroundFailures = f.background.Load()
+	return s
+}
+
+// close ends the vms that no exchange is in; the others end with their last one.
+// When ctx ends before that, it says so. It is called once.
+func (f *fleet) close(ctx context.Context) error {
+	f.engine.RemovePool(f)
+	f.mu.Lock()
+	f.closed = true
+	var idle []*vm
+	busy := 0
+	for _, v := range f.vms {
+		if v.load > 0 {
+			busy++
+		} else if !v.seen {
+			idle = append(idle, v)
+		}
+		f.see(v)
+	}
+	f.mu.Unlock()
+	for _, v := range idle {
+		f.end(v)
+	}
+	gone := make(chan struct{})
+	go func() {
+		f.leaving.Wait()
+		f.log.Close()
+		close(gone)
+	}()
+	var err error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		err = fmt.Errorf("%d instances are still busy: %w", busy, context.Cause(ctx))
+	}
+	return errors.Join(err, f.program.Close(ctx))
+}

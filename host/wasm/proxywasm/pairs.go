@@ -1,0 +1,64 @@
+package proxywasm
+
+import (
+	"encoding/binary"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// Bounds of a map that crosses the border to a guest (proxy-wasm-cpp-host,
+// limits.h). One that is larger is an empty one to whoever reads it.
+const (
+	maxPairs     = 1024
+	maxPairBytes = 1 << 20
+)
+
+// appendPairs serialises fields: their number, the lengths of each name and
+// value, then each name and value with a NUL behind it; numbers are 32 bits,
+// little-endian.
+func appendPairs(dst []byte, fields []exchange.Field) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(fields)))
+	for _, f := range fields {
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(f.Name)))
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(f.Value)))
+	}
+	for _, f := range fields {
+		dst = append(dst, f.Name...)
+		dst = append(dst, 0)
+		dst = append(dst, f.Value...)
+		dst = append(dst, 0)
+	}
+	return dst
+}
+
+// parsePairs reads what appendPairs writes. No bytes, and what is not sound, are
+// no pairs, as in the reference host. The fields are copies.
+func parsePairs(data []byte) []exchange.Field {
+	if len(data) < 4 || len(data) > maxPairBytes {
+		return nil
+	}
+	count := binary.LittleEndian.Uint32(data)
+	if count == 0 || count > maxPairs || uint64(len(data)) < 4+8*uint64(count) {
+		return nil
+	}
+	lengths, rest := data[4:4+8*count], string(data[4+8*count:])
+	fields := make([]exchange.Field, 0, count)
+	for ; len(lengths) > 0; lengths = lengths[8:] {
+		var f exchange.Field
+		var ok [2]bool
+		f.Name, rest, ok[0] = cutPair(rest, binary.LittleEndian.Uint32(lengths))
+		f.Value, rest, ok[1] = cutPair(rest, binary.LittleEndian.Uint32(lengths[4:]))
+		if !ok[0] || !ok[1] {
+			return nil
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+func cutPair(s string, length uint32) (part, rest string, ok bool) {
+	if uint64(length)+1 > uint64(len(s)) || s[length] != 0 {
+		return "", "", false
+	}
+	return s[:length], s[length+1:], true
+}

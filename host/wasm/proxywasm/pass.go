@@ -1,0 +1,155 @@
+package proxywasm
+
+import (
+	"io"
+	"strconv"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+)
+
+// message is a request or response as both are treated here.
+type message struct {
+	header, trailer *exchange.Header
+	body            *io.ReadCloser
+	length          *int64
+}
+
+func (s *stream) message(way int) message {
+	if way == request {
+		r := &s.x.Request
+		return message{&r.Header, &r.Trailer, &r.Body, &r.Length}
+	}
+	r := &s.x.Response
+	return message{&r.Header, &r.Trailer, &r.Body, &r.Length}
+}
+
+// onRequest takes the stream through the request's head. Whether the guest let it
+// go on or has answered, the stream knows.
+func (s *stream) onRequest() error {
+	v := s.vm
+	if !v.hold() {
+		return s.fleet.failure(v.describe())
+	}
+	defer v.release()
+	return s.through(request, onRequestHeaders, s.x.Request.Body == nil)
+}
+
+// onResponse takes the stream through the response's head. It reports whether the
+// response is the guest's own now.
+func (s *stream) onResponse() (answered bool, err error) {
+	v := s.vm
+	if !v.hold() {
+		return false, s.fleet.failure(v.describe())
+	}
+	defer v.release()
+	if !s.answered() && !s.fleet.oneway { // else: while the request's body was on its way
+		r := &s.x.Response
+		err = s.through(response, onResponseHeaders, r.Body == nil && r.Tunnel == nil)
+	} else {
+		err = s.closure()
+	}
+	if err != nil || s.local == nil {
+		return false, err
+	}
+	s.answer()
+	return true, nil
+}
+
+// through takes a message past the guest: its head, and as much of its body as
+// belongs to that.
+func (s *stream) through(way int, cb callback, ends bool) error {
+	m := s.message(way)
+	before, told := m.header.Get("content-length")
+	size := *m.length
+	next, err := s.head(way, cb, ends)
+	switch {
+	case err != nil || s.answered():
+	case next == actionContinue:
+	case s.holdsHead(next) && s.shows(way, m):
+		err = s.gather(way, m, size)
+	default:
+		err = s.await(way, atHead)
+	}
+	s.x.Lap()
+	if err == nil {
+		err = s.closure()
+	}
+	if err != nil || s.local != nil || *m.body == nil {
+		return err
+	}
+	d := &s.ways[way]
+	if after, tells := m.header.Get("content-length"); tells != told || after != before {
+		*m.length = lengthOf(after, tells)
+	}
+	if s.shows(way, m) {
+		d.body.begin(s, way, m, size)
+		d.body.follow(m)
+	}
+	return nil
+}
+
+// head calls the callback of a head.
+func (s *stream) head(way int, cb callback, ends bool) (next action, err error) {
+	d := &s.ways[way]
+	d.resumed, d.ended = false, ends
+	err = s.touch(way, atHead, func() error {
+		if err := s.create(); err != nil {
+			return err
+		}
+		m := s.headOf(way)
+		result, err := s.vm.invoke(cb, uint64(s.id), uint64(m.len()), flag(ends))
+		next = action(result)
+		return err
+	})
+	return next, err
+}
+
+func flag(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// holdsHead reports whether a guest that stops at a head wants to see the body
+// before the head goes on. 1 is StopIteration; what Envoy has beside it stops
+// everything.
+func (s *stream) holdsHead(a action) bool {
+	return a == actionPause && s.fleet.settings.Pause == "headers"
+}
+
+// shows reports whether a message has a body that the guest is to see.
+func (s *stream) shows(way int, m message) bool {
+	return *m.body != nil && s.fleet.bodies[way].shown
+}
+
+// gather shows the guest the body while its head is held, until the guest lets both
+// go on. The vm is held, but not while the body is awaited.
+func (s *stream) gather(way int, m message, size int64) error {
+	b := &s.ways[way].body
+	b.begin(s, way, m, size)
+	b.whole = true
+	for !b.let {
+		if err := b.step(atHead); err != nil || s.answered() {
+			return err
+		}
+	}
+	return nil
+}
+
+// closure is what becomes of an exchange whose stream the guest has closed.
+func (s *stream) closure() error {
+	if !s.closed {
+		return nil
+	}
+	return &exchange.Failure{Cause: exchange.CausePolicy, Status: 502, Policy: s.fleet.name, Err: errClosedStream}
+}
+
+// lengthOf is the length that a Content-Length tells which a guest has changed, or
+// removed because it changes the body.
+func lengthOf(text string, told bool) int64 {
+	if n, err := strconv.ParseUint(text, 10, 63); told && err == nil {
+		return int64(n)
+	}
+	return exchange.UnknownLength
+}

@@ -1,0 +1,227 @@
+package proxywasm
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/wasm"
+)
+
+// place is where a message of an exchange stands in a stream's eyes: what a guest
+// may touch of it. It is shut while whoever carries the message is elsewhere.
+type place uint8
+
+const (
+	shut   place = iota
+	atHead       // its head is here, and maybe its body with it
+	atBody       // the head went on; a piece of the body is here
+	atEnd        // the exchange is over: everything can be read
+)
+
+// stream is one exchange in the eyes of a guest. It is guarded by its vm, but for
+// what its bodies keep for whoever reads them.
+type stream struct {
+	fleet *fleet
+	vm    *vm
+	x     *exchange.Exchange
+	id    uint32
+
+	created bool         // its context
+	over    bool         // its context, too
+	local   *localReply  // that the guest sent; nil: none
+	closed  bool         // proxy_close_stream was called
+	status  callStatus   // of the last call, for proxy_get_status
+	ways    [2]direction // of request and response
+
+	fault atomic.Pointer[policy.Error] // that broke off a body; nil: none
+}
+
+// direction is the state of one message. A request's body may be carried by
+// another goroutine than the rest.
+type direction struct {
+	at      place
+	resumed bool          // proxy_continue_stream was called
+	waits   bool          // who carries the message waits for that
+	wake    chan struct{} // full when it is to look again
+	piece   *[]byte       // of the body, that the guest sees; nil: none
+	ended   bool          // the body has: its trailers are here
+	body    body
+}
+
+// callStatus is what proxy_get_status tells.
+type callStatus struct {
+	code    uint32
+	message string
+}
+
+func newStream(f *fleet, v *vm, x *exchange.Exchange) *stream {
+	return &stream{fleet: f, vm: v, x: x}
+}
+
+// reachable returns the exchange if a guest may touch it now: not while only its
+// request's body is at hand, because that may be carried beside the rest.
+func (s *stream) reachable() *exchange.Exchange {
+	if s == nil || s.ways[request].at != atHead && s.ways[response].at == shut {
+		return nil
+	}
+	return s.x
+}
+
+// touch has the guest called on the stream's context, with a message at a place.
+// The vm is held. The error is a *policy.Error, and the vm is lost then.
+func (s *stream) touch(way int, at place, call func() error) error {
+	v, d := s.vm, &s.ways[way]
+	before := d.at
+	d.at = at
+	v.on(s)
+	err := call()
+	if err == nil {
+		err = v.bury()
+	}
+	v.off()
+	d.at = before
+	if err != nil {
+		v.die(err)
+		return s.fleet.failure(err)
+	}
+	return nil
+}
+
+// create makes the stream's context. The vm is held and on the stream.
+func (s *stream) create() error {
+	if s.created {
+		return nil
+	}
+	s.id = s.fleet.newID(s.vm)
+	s.created = true
+	s.vm.streams[s.id] = s
+	_, err := s.vm.invoke(onContextCreate, uint64(s.id), rootID)
+	return err
+}
+
+// newID returns an id that no context of the vm has.
+func (f *fleet) newID(v *vm) uint32 {
+	for {
+		id := f.nextID.Add(1)
+		if id > rootID && v.streams[id] == nil && !v.ending[id] {
+			return id
+		}
+	}
+}
+
+// await waits until the guest resumes a message, answers or closes the stream, or
+// until the exchange ends. Meanwhile others may have the guest touch it. The vm is
+// held, also when it returns, unless it is lost.
+func (s *stream) await(way int, at place) error {
+	v, d, life := s.vm, &s.ways[way], s.x.Context()
+	for !d.resumed && !s.answered() {
+		if d.wake == nil {
+			d.wake = make(chan struct{}, 1)
+		}
+		before := d.at
+		d.at, d.waits = at, true
+		v.release()
+		var err error
+		select {
+		case <-d.wake:
+		case <-v.dead:
+		case <-life.Done():
+			err = s.fleet.outOfTime(exchange.CauseOf(life))
+		}
+		v.held <- struct{}{}
+		d.at, d.waits = before, false
+		if v.isDead() {
+			err = s.fleet.failure(v.describe())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outOfTime is the error of a stream whose exchange ended while it was paused. Why
+// it ended is the tier's to find out; if a stage's time is up, the policy has used
+// it up.
+func (f *fleet) outOfTime(cause error) error {
+	return &policy.Error{Kind: policy.Timeout, Policy: f.name, Err: &pausedError{cause}}
+}
+
+// pausedError says that a pause was not ended in time.
+type pausedError struct{ err error }
+
+func (e *pausedError) Error() string {
+	return "it paused the stream and did not resume: " + e.err.Error()
+}
+func (e *pausedError) Unwrap() error { return e.err }
+
+// notify has who waits for the stream look again. The vm is held.
+func (s *stream) notify() {
+	for i := range s.ways {
+		if d := &s.ways[i]; d.waits {
+			select {
+			case d.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// answered reports whether the guest has ended the exchange.
+func (s *stream) answered() bool { return s.local != nil || s.closed }
+
+// failure makes the error of a call, or of the loss of a vm, what the contract says.
+func (f *fleet) failure(err error) error {
+	var (
+		fault *wasm.Fault
+		known *policy.Error
+	)
+	if errors.As(err, &known) {
+		return err
+	}
+	failure := &policy.Error{Kind: policy.Overload, Policy: f.name, Err: err}
+	if errors.As(err, &fault) {
+		failure.Kind = policy.Trap
+		if fault.Kind == wasm.TimedOut {
+			failure.Kind = policy.Timeout
+		}
+	}
+	if errors.Is(err, errLost) {
+		failure.Kind, failure.Secondary = policy.Trap, true
+	}
+	return failure
+}
+
+// finish takes the stream's context to its end: done, log, delete. It is called
+// once the exchange has nothing left for the guest, and does nothing twice.
+func (s *stream) finish() {
+	if s.over || !s.created {
+		return
+	}
+	s.over = true
+	v := s.vm
+	if !v.hold() {
+		return
+	}
+	defer v.release()
+	s.ways[request].at = atEnd
+	err := s.touch(response, atEnd, func() error {
+		done, err := v.ask(onDone, uint64(s.id))
+		if err == nil {
+			_, err = v.invoke(onLog, uint64(s.id))
+		}
+		delete(v.streams, s.id)
+		if err != nil || !done && len(v.ending) < maxStreams {
+			v.ending[s.id] = true // proxy_done deletes it
+			return err
+		}
+		_, err = v.invoke(onDelete, uint64(s.id))
+		return err
+	})
+	if err != nil {
+		s.fleet.background.Add(1)
+		s.fleet.logger.Error("end of a stream failed", "err", err)
+	}
+}
