@@ -1,0 +1,40 @@
+;; Hears of the trailing metadata of gRPC by the name that the C++ and
+;; AssemblyScript SDKs export. Its configuration, an upstream, is what it calls.
+(module
+  (import "env" "proxy_get_buffer_bytes" (func $get_buffer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_stream" (func $grpc_stream (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_grpc_send" (func $grpc_send (param i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_effective_context" (func $set_effective (param i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+
+  (memory (export "memory") 1)
+  (global $heap (mut i32) (i32.const 4096))
+  (global $waiting (mut i32) (i32.const 0))
+  ;; 0: pointer and size from the host, 8: call id, 16: names, 64: configuration
+  (data (i32.const 16) "x-last")
+  (data (i32.const 128) "test.EchoStream")
+
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32)
+    (global.get $heap)
+    (global.set $heap (i32.add (global.get $heap) (local.get 0))))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32)
+    (i32.eqz (call $get_buffer (i32.const 7) (i32.const 0) (local.get 1) (i32.const 64) (i32.const 68))))
+
+  (func (export "proxy_on_request_headers") (param $id i32) (param i32 i32) (result i32)
+    (global.set $waiting (local.get $id))
+    (drop (call $grpc_stream (i32.load (i32.const 64)) (i32.load (i32.const 68))
+      (i32.const 128) (i32.const 9) (i32.const 137) (i32.const 6) (i32.const 0) (i32.const 0) (i32.const 8)))
+    (drop (call $grpc_send (i32.load (i32.const 8)) (i32.const 16) (i32.const 6) (i32.const 1)))
+    (i32.const 1))
+  (func (export "proxy_on_grpc_receive") (param i32 i32 i32))
+  (func (export "proxy_on_grpc_trailing_metadata") (param i32 i32 i32)
+    (drop (call $get (i32.const 5) (i32.const 16) (i32.const 6) (i32.const 0) (i32.const 4)))
+    (drop (call $set_effective (global.get $waiting)))
+    (drop (call $add (i32.const 0) (i32.const 16) (i32.const 6) (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
+  (func (export "proxy_on_grpc_close") (param i32 i32 i32)
+    (drop (call $set_effective (global.get $waiting)))
+    (drop (call $continue (i32.const 0)))))

@@ -1,0 +1,105 @@
+# What policies/build and host/wasm/proxywasm/testdata/build share: toolchains, and what happens to a module.
+# Sourced with these set: script (for messages), folder (of toolchain.toml), target (for what is built),
+# stage (where Rust is built: the folder's name is in what cargo makes of it) and check (not empty: compare).
+
+packages=(rustc-web cargo-web rust-web-src lld-19)
+linker=wasm-ld-19
+failed='' different_toolchain=''
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$script: $*"; exit 1; }
+
+# recorded KEY prints what toolchain.toml says.
+recorded() { sed -n "s/^$1 *= *\"\(.*\)\"\$/\1/p" "$folder/toolchain.toml"; }
+
+# --- Rust -------------------------------------------------------------------------------------------
+
+have_debian_rust() {
+	[ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] && command -v $linker >/dev/null &&
+		[ -d "$(/usr/bin/rustc --print sysroot)/lib/rustlib/src/rust/library/vendor" ]
+}
+
+have_rustup_target() {
+	command -v rustup >/dev/null && rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown
+}
+
+install_debian_rust() {
+	[ -e /etc/debian_version ] || die "no Rust for wasm32: rustup target add wasm32-unknown-unknown"
+	[ "$(id -u)" = 0 ] || die "no Rust for wasm32: as root, apt-get install ${packages[*]}"
+	say "installing ${packages[*]}"
+	apt-get -o DPkg::Lock::Timeout=300 update -q >&2
+	apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends "${packages[@]}" >&2
+	have_debian_rust || die "${packages[*]} are installed, but not usable"
+}
+
+# choose_rust sets cargo, rustc, rust_version, std (flags that build the standard library) and remap.
+choose_rust() {
+	have_debian_rust || have_rustup_target || install_debian_rust
+	local cargo_home=${CARGO_HOME:-$HOME/.cargo}
+	remap="--remap-path-prefix=$stage=/ergo --remap-path-prefix=$cargo_home=/cargo"
+	if have_debian_rust; then
+		cargo=/usr/bin/cargo rustc=/usr/bin/rustc
+		std=(-Z build-std=std,panic_abort)
+		local library
+		library=$($rustc --print sysroot)/lib/rustlib/src/rust
+		remap="-C linker=$linker $remap --remap-path-prefix=$library=/rust --remap-path-prefix=$(realpath "$library")=/rust"
+		rust_version="$($rustc --version), $($linker --version)"
+	else
+		cargo=$(rustup which cargo) rustc=$(rustup which rustc) std=()
+		rust_version=$($rustc --version)
+	fi
+	say "rust: $rust_version"
+}
+
+# take_stage makes the folder that is the same everywhere ours alone.
+take_stage() {
+	mkdir -p -m 700 "$stage"
+	[ -O "$stage" ] || die "$stage belongs to somebody else"
+	exec 9>"$stage/lock"
+	flock 9
+}
+
+# cargo_build FOLDER builds a workspace below the stage into $stage/target.
+cargo_build() (
+	cd "$1"
+	unset CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WRAPPER RUSTUP_TOOLCHAIN
+	RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=$remap CARGO_TARGET_DIR=$stage/target CARGO_INCREMENTAL=0 \
+		$cargo build --release --locked --target wasm32-unknown-unknown "${std[@]}" >&2
+)
+
+# --- Go ---------------------------------------------------------------------------------------------
+
+# choose_go sets go_version, to what the module in a folder asks for.
+choose_go() {
+	go_version=$(cd "$1" && go env GOVERSION)
+	say "go: $go_version"
+}
+
+# go_build FOLDER PACKAGE FILE builds a plugin with stock Go.
+go_build() (
+	cd "$1"
+	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 GOFLAGS='' GOWASM='' GOEXPERIMENT='' \
+		go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$3" "$2"
+)
+
+# --- what happens to a module -----------------------------------------------------------------------
+
+# place FILE LANGUAGE VERSION COMMITTED puts a module where it belongs, below the folder, or compares it.
+place() {
+	local file=$1 language=$2 version=$3 committed=$4
+	if [ -z "$check" ]; then
+		install -m 644 "$file" "$folder/$committed"
+		say "$committed: $(wc -c <"$file") bytes"
+		return
+	fi
+	install -D -m 644 "$file" "$target/rebuilt/$committed"
+	if [ "$version" != "$(recorded "$language")" ]; then
+		say "$committed: not compared: recorded with $(recorded "$language")"
+		different_toolchain=1
+	elif cmp -s "$file" "$folder/$committed"; then
+		say "$committed: same bytes"
+	else
+		say "$committed: DIFFERS from what is committed"
+		failed=1
+	fi
+}
