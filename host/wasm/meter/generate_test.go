@@ -6,13 +6,13 @@ import (
 )
 
 // generator makes valid modules by chance: functions of one type, (i32, i32) ->
-// i32, that nest blocks, loops and calls, branch to anywhere, use memory, a table
-// and globals, and trap now and then. A global that counts down ends what would
-// not end by itself.
+// i32, that nest blocks, loops and calls, branch to anywhere, with several values
+// too, use memory, vectors, a table and globals, and trap now and then. A global
+// that counts down ends what would not end by itself.
 type generator struct {
 	*rand.Rand
 	code   []byte
-	depths []int // of labels: how many results a branch takes there, 0 or 1
+	depths []int // of labels: how many values a branch takes there
 	room   int   // instructions to go
 	total  int   // functions
 }
@@ -23,6 +23,7 @@ const (
 	genValue    = 1
 	genImported = 1 // functions of the host: (i32) -> (i32)
 	genLocals   = 4
+	genOneToTwo = 2 // type: (i32) -> (i32, i32)
 )
 
 func generate(seed uint64) []byte {
@@ -41,7 +42,7 @@ func generate(seed uint64) []byte {
 		bodies = appendSized(bodies, g.function())
 	}
 	return moduleOf(
-		section(sectionType, "\x02\x60\x02\x7f\x7f\x01\x7f"+typeCount),
+		section(sectionType, "\x03\x60\x02\x7f\x7f\x01\x7f"+typeCount+"\x60\x01\x7f\x02\x7f\x7f"),
 		section(sectionImport, "\x01\x04test\x03add\x00\x01"),
 		section(sectionFunction, count+string(types)),
 		section(sectionTable, "\x01\x70\x01\x08\x10"),
@@ -109,10 +110,10 @@ func (g *generator) statement() {
 		g.sized()
 	case 11:
 		g.expression(3)
-		g.emit(0x1a) // drop
+		g.emit(opDrop)
 	case 12:
 		g.expression(1)
-		g.emit(opMemoryGrow, 0, 0x1a)
+		g.emit(opMemoryGrow, 0, opDrop)
 	case 13:
 		g.unlikely()
 	}
@@ -165,26 +166,25 @@ func (g *generator) branch() {
 		return
 	}
 	depth := g.IntN(len(g.depths))
-	results := g.depths[len(g.depths)-1-depth]
-	if results == 1 {
-		g.expression(1)
-	}
+	values := g.depths[len(g.depths)-1-depth]
+	g.expressions(values)
 	g.expression(2)
 	if g.IntN(2) == 0 {
 		g.emit(opBrIf, byte(depth))
-		if results == 1 {
-			g.emit(0x1a)
-		}
-		return
+	} else {
+		g.emit(opIf, noResult) // so that what follows is not dead
+		g.expressions(values)
+		g.burn() // it may lead back to a loop
+		g.emit(opBr, byte(depth+1), opEnd)
 	}
-	g.emit(opIf, noResult) // so that what follows is not dead
-	if results == 1 {
+	for range values {
+		g.emit(opDrop)
+	}
+}
+
+func (g *generator) expressions(n int) {
+	for range n {
 		g.expression(1)
-	}
-	g.burn() // it may lead back to a loop
-	g.emit(opBr, byte(depth+1), opEnd)
-	if results == 1 {
-		g.emit(0x1a)
 	}
 }
 
@@ -270,7 +270,7 @@ func (g *generator) expression(depth int) {
 		}
 		return
 	}
-	switch g.IntN(9) {
+	switch g.IntN(13) {
 	case 0, 1:
 		g.expression(depth - 1)
 		g.expression(depth - 1)
@@ -300,9 +300,54 @@ func (g *generator) expression(depth int) {
 		g.expression(depth - 1)
 		g.emit(opBrIf, 0)
 		g.close()
+	case 8:
+		g.vector(depth)
+	case 9:
+		g.expression(depth - 1)
+		g.emit(0xac, 0x42, byte(g.IntN(64)), 0x7e, 0xa7) // i64.extend, i64.const, i64.mul, i32.wrap
+	case 10:
+		g.expression(depth - 1)
+		g.emit(0xb7, 0x9f, opMisc, 2) // f64.convert, f64.sqrt, i32.trunc_sat
+	case 11:
+		g.twoValues(depth)
 	default:
 		g.expression(0)
 	}
+}
+
+// vector works on vectors and takes a lane.
+func (g *generator) vector(depth int) {
+	g.expression(depth - 1)
+	g.emit(opVector, 17) // i32x4.splat
+	if g.IntN(2) == 0 {
+		g.expression(depth - 1)
+		g.emit(opVector, 17)
+	} else {
+		g.address()
+		g.emit(opVector, 0, 4, byte(g.IntN(100))) // v128.load
+	}
+	op := []uint64{174, 177, 181, 78, 80, 81}[g.IntN(6)] // i32x4.add, sub, mul, v128.and, or, xor
+	g.code = binary.AppendUvarint(append(g.code, opVector), op)
+	g.emit(opVector, 27, byte(g.IntN(4))) // i32x4.extract_lane
+}
+
+// twoValues is a block or a loop that takes one value and gives two.
+func (g *generator) twoValues(depth int) {
+	g.expression(depth - 1)
+	if g.IntN(2) == 0 {
+		g.emit(opBlock, genOneToTwo)
+		g.depths = append(g.depths, 2)
+		g.statements(g.IntN(4))
+	} else {
+		g.emit(opLoop, genOneToTwo)
+		g.depths = append(g.depths, 1)
+		g.burn()
+		g.expression(1)
+		g.emit(opBrIf, 0)
+	}
+	g.expression(depth - 1)
+	g.close()
+	g.emit(0x73) // xor
 }
 
 func (g *generator) callFunction(depth int) {
