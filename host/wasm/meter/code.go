@@ -13,8 +13,12 @@ func (m *module) meterCode(p *parts) error {
 		return err
 	}
 	out := make([]byte, 0, len(section)+len(section)/8+128)
-	out = binary.AppendUvarint(out, n+2)
-	w := &walker{all: &m.functions}
+	added := [][]byte{refillBody(p), chargeSizeBody(p)}
+	if p.fill != 0 {
+		added = append(added, copyBody(p), fillBody(p))
+	}
+	out = binary.AppendUvarint(out, n+uint64(len(added)))
+	w := &walker{all: &m.functions, bulk: p.fill != 0}
 	r := &reader{bytes: section}
 	if n > 0 {
 		r.u32()
@@ -32,8 +36,10 @@ func (m *module) meterCode(p *parts) error {
 		}
 		out = appendEdited(out, body, w.edits, p)
 	}
-	out = appendSized(out, refillBody(p))
-	m.sections[sectionCode] = appendSized(out, chargeSizeBody(p))
+	for _, body := range added {
+		out = appendSized(out, body)
+	}
+	m.sections[sectionCode] = out
 	return nil
 }
 
@@ -86,6 +92,11 @@ func (e *edit) appendTo(out, body []byte, p *parts) []byte {
 		return out
 	case paySize:
 		return appendIndexed(out, opCall, p.chargeSize)
+	case moveBulk:
+		if e.opcode == miscCopy {
+			return appendIndexed(out, opCall, p.copy)
+		}
+		return appendIndexed(out, opCall, p.fill)
 	case beginLoop:
 		out = append(out, body[e.at:e.end]...)
 		out = appendRefill(out, p)

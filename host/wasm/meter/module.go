@@ -77,6 +77,7 @@ type module struct {
 	space     space
 	functions functions
 	globals   uint64 // imported
+	memories  uint64 // so too
 }
 
 // Bound checks what a module declares and gives its tables a maximum, and leaves
@@ -248,6 +249,8 @@ func (m *module) countImport(r *reader) {
 		m.space.typeOf = append(m.space.typeOf, typeIndex)
 	case kind == kindGlobal:
 		m.globals++
+	case kind == kindMemory:
+		m.memories++
 	}
 }
 

@@ -7,26 +7,31 @@ import (
 
 // Types of what the meter adds.
 const (
-	typeCount = "\x60\x01\x7f\x01\x7f" // (i32) -> i32
-	typePlain = "\x60\x00\x00"         // () -> ()
+	typeCount = "\x60\x01\x7f\x01\x7f"     // (i32) -> i32
+	typePlain = "\x60\x00\x00"             // () -> ()
+	typeBulk  = "\x60\x03\x7f\x7f\x7f\x00" // (i32, i32, i32) -> ()
 )
 
-// parts are the indices of what the meter adds to a module: the import, two
-// functions behind the module's own, and the counter.
+// parts are the indices of what the meter adds to a module: the import, functions
+// behind the module's own, and the counter.
 type parts struct {
-	typeCount, typePlain      uint64
-	yield, refill, chargeSize uint64
-	ticks                     uint64
+	typeCount, typePlain, typeBulk uint64
+	yield, refill, chargeSize      uint64
+	copy, fill                     uint64 // of memory; 0 in a module that has none
+	ticks                          uint64
 }
 
 // meter adds the counter, what fills it, and the payments. The sections were
 // checked before.
 func (m *module) meter() error {
 	p := m.place()
-	m.add(sectionType, 2, typeCount+typePlain)
+	m.add(sectionType, 3, typeCount+typePlain+typeBulk)
 	m.add(sectionImport, 1, string(appendName(appendName(nil, Host), Yield))+
 		"\x00"+number(p.typeCount))
 	m.add(sectionFunction, 2, number(p.typePlain)+number(p.typeCount))
+	if p.fill != 0 {
+		m.add(sectionFunction, 2, number(p.typeBulk)+number(p.typeBulk))
+	}
 	m.add(sectionGlobal, 1, "\x7f\x01\x41\x00\x0b") // mutable i32, 0
 	if err := m.renumberExports(&p); err != nil {
 		return err
@@ -42,11 +47,15 @@ func (m *module) place() parts {
 	f := &m.functions
 	types := m.countOf(sectionType)
 	last := f.imported + m.countOf(sectionFunction) // behind the new import
-	return parts{
-		typeCount: types, typePlain: types + 1,
+	p := parts{
+		typeCount: types, typePlain: types + 1, typeBulk: types + 2,
 		yield: f.imported, refill: last + 1, chargeSize: last + 2,
 		ticks: m.globals + m.countOf(sectionGlobal),
 	}
+	if m.memories+m.countOf(sectionMemory) > 0 {
+		p.copy, p.fill = last+3, last+4
+	}
+	return p
 }
 
 func (m *module) countOf(id byte) uint64 {

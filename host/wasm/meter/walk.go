@@ -28,7 +28,7 @@ const maxLeaf = 64
 type edit struct {
 	at, end int // what is replaced; nothing, if they are the same
 	kind    editKind
-	opcode  byte     // of what gets an index or depth
+	opcode  byte     // of what gets an index or depth, or moves memory
 	value   uint64   // ticks to pay; or the new index or depth
 	targets []uint64 // new depths
 }
@@ -38,6 +38,7 @@ type editKind uint8
 const (
 	pay       editKind = iota // a number of ticks
 	paySize                   // for what the operand on top says
+	moveBulk                  // in pieces, and pay for each
 	beginLoop                 // and pay for each round
 	endLoop
 	indexed
@@ -52,6 +53,7 @@ const (
 type walker struct {
 	reader
 	all    *functions
+	bulk   bool // memory is moved by functions of the meter
 	frames []frame
 	edits  []edit
 	cost   uint64 // of the dearest way to here
@@ -124,7 +126,12 @@ func (w *walker) charge(i instruction, at int) {
 		w.cost = 0
 	}
 	w.cost += cost
-	if i.sized {
+	if !i.sized {
+		return
+	}
+	if op := bulkOf(w.bytes[at:w.at]); op != 0 && w.bulk {
+		w.edits = append(w.edits, edit{at: at, end: w.at, kind: moveBulk, opcode: op})
+	} else {
 		w.edits = append(w.edits, edit{at: at, end: at, kind: paySize})
 	}
 }
