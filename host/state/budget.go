@@ -2,7 +2,7 @@ package state
 
 import "sync/atomic"
 
-// budget bounds what is held, within a wider budget if it has one. It is never
+// budget bounds what is held, within a wider budget if it has one. No bound is
 // exceeded, not even for a moment, and a refusal changes nothing.
 type budget struct {
 	limit int64
@@ -14,10 +14,13 @@ func newBudget(limit int64, wider *budget) *budget { return &budget{limit: limit
 
 // take has n more held, or fewer if n is negative, and reports whether there was
 // room.
-func (b *budget) take(n int64) bool {
+func (b *budget) take(n int64) bool { return b.takeUpTo(b.limit, n) }
+
+// takeUpTo is take with another limit than the budget's own.
+func (b *budget) takeUpTo(limit, n int64) bool {
 	for {
 		used := b.used.Load()
-		if n > 0 && n > b.limit-used {
+		if n > 0 && n > limit-used {
 			return false
 		}
 		if b.used.CompareAndSwap(used, used+n) {

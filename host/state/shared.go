@@ -3,7 +3,6 @@ package state
 import (
 	"bytes"
 	"sync"
-	"sync/atomic"
 )
 
 // sharedLimits bound what the instances of one policy share.
@@ -29,7 +28,7 @@ const (
 type Shared struct {
 	limits sharedLimits
 	held   *budget
-	full   atomic.Uint64 // refusals by ErrFull
+	counts counts
 
 	mu      sync.Mutex
 	data    map[string]sharedValue
@@ -88,10 +87,21 @@ func (s *Shared) Set(key string, value []byte, cas uint32) error {
 // hold takes n bytes and counts refusals.
 func (s *Shared) hold(n int64) bool {
 	if !s.held.take(n) {
-		s.full.Add(1)
+		s.counts.full.Add(1)
 		return false
 	}
 	return true
+}
+
+// sizes are how much is held: values and messages alike.
+func (s *Shared) sizes() (keys, bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys = int64(len(s.data))
+	for _, q := range s.queues {
+		keys += int64(len(q.messages))
+	}
+	return keys, s.held.used.Load()
 }
 
 // next returns the number after n; 0 stands for none and is left out.

@@ -32,7 +32,7 @@ func (s *Shared) Register(name string, r Reader) (id uint32, err error) {
 	id, there := s.ids[name]
 	if !there {
 		if len(s.queues) >= s.limits.queues {
-			s.full.Add(1)
+			s.counts.full.Add(1)
 			return 0, ErrFull
 		}
 		if !s.hold(int64(len(name)) + entryOverhead) {
@@ -87,7 +87,7 @@ func (s *Shared) enqueue(id uint32, data []byte) (Reader, error) {
 		return nil, ErrNoQueue
 	}
 	if len(q.messages) >= s.limits.messages {
-		s.full.Add(1)
+		s.counts.full.Add(1)
 		return nil, ErrFull
 	}
 	if !s.hold(int64(len(data)) + messageOverhead) {

@@ -80,7 +80,7 @@ func TestSharedIsBounded(t *testing.T) {
 			t.Errorf("set %s to %d bytes: got %v, want %v", tc.key, len(tc.value), err, tc.want)
 		}
 	}
-	if got := s.full.Load(); got != 2 {
+	if got := s.counts.full.Load(); got != 2 {
 		t.Errorf("%d refusals were counted, want 2", got)
 	}
 
