@@ -4,7 +4,10 @@ import "github.com/ergoproxy/ergo/host/policy"
 
 // grant makes what the manifest's grants to a policy come to.
 func (p *parts) grant(spec policy.Spec) *policy.Granted {
-	granted := &policy.Granted{Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version)}
+	granted := &policy.Granted{
+		Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version),
+		Shared:  p.state.Shared(spec.Name),
+	}
 	if calls := spec.Settings.HTTP; calls != nil {
 		granted.HTTP = p.outbound(spec.Name, calls)
 	}

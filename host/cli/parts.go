@@ -11,6 +11,7 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/server"
+	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream"
 	"github.com/ergoproxy/ergo/host/wasm"
@@ -43,6 +44,7 @@ type parts struct {
 	guests    *wasm.Engine
 	upstreams *upstream.Registry
 	metrics   *telemetry.Metrics // nil: exported nowhere
+	state     *state.Registry
 	engine    *engine.Engine
 }
 
@@ -55,7 +57,7 @@ func newParts(mode engine.Mode, cache string, tel *telemetry.Telemetry, listener
 	if err != nil {
 		return nil, fmt.Errorf("open compilation cache: %w", err)
 	}
-	p := &parts{guests: guests}
+	p := &parts{guests: guests, state: state.NewRegistry(state.Options{})}
 	registry := upstream.Options{Log: log}
 	if tel != nil {
 		p.metrics = tel.Metrics

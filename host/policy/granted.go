@@ -2,6 +2,7 @@ package policy
 
 import (
 	"github.com/ergoproxy/ergo/host/outbound"
+	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
@@ -10,6 +11,7 @@ import (
 // not granted is nil. It outlives instances, and is closed after the policy.
 type Granted struct {
 	Metrics *telemetry.GuestMetrics // those that the policy defines itself; never nil
+	Shared  *state.Shared           // what its instances share, of all versions; never nil
 	HTTP    *outbound.Client        // calls that the policy makes
 }
 

@@ -38,7 +38,11 @@ type fleet struct {
 	memory     atomic.Int64
 	ticks      atomic.Uint64
 	background atomic.Uint64 // failures of work that no exchange waited for
+	events     events
 	nextID     atomic.Uint32 // of a stream's context
+
+	// onLoss is told, with the fleet locked, that a vm was lost; nil: nobody is.
+	onLoss func()
 
 	mu      sync.Mutex
 	vms     []*vm
@@ -47,7 +51,8 @@ type fleet struct {
 	waiting int           // who wait for it
 	closed  bool
 	counts  policy.Stats
-	leaving sync.WaitGroup // vms that are on their way out
+	queues  map[uint32]bool // that are told to this fleet
+	leaving sync.WaitGroup  // vms that are on their way out
 }
 
 // bodyRule says whether a guest sees the body of one direction, and how much of it
@@ -79,7 +84,9 @@ func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *p
 		logger:   logger,
 		log:      wasm.NewLog(logger, limits.LogLines),
 		freed:    make(chan struct{}),
+		queues:   map[uint32]bool{},
 	}
+	f.events.fleet = f
 	f.config, f.badConfig = configuration(spec.Config)
 	f.bodies[request] = ruleOf(needs.RequestBody, limits.RequestBody,
 		shapes[onRequestBody].exported || shapes[onRequestTrailers].exported)
@@ -147,6 +154,9 @@ func (f *fleet) leave(v *vm, discarded bool) {
 	f.alive--
 	if discarded {
 		f.counts.Discarded++
+		if f.onLoss != nil && !f.closed {
+			f.onLoss()
+		}
 	}
 	if i := slices.Index(f.vms, v); i >= 0 {
 		f.vms = slices.Delete(f.vms, i, i+1)
@@ -325,6 +335,7 @@ func (f *fleet) stats() policy.Stats {
 // When ctx ends before that, it says so. It is called once.
 func (f *fleet) close(ctx context.Context) error {
 	f.engine.RemovePool(f)
+	f.events.close()
 	f.mu.Lock()
 	f.closed = true
 	var idle []*vm

@@ -19,6 +19,8 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/state"
+	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -176,8 +178,11 @@ func specOf(module []byte) policy.Spec {
 			Module: module,
 			File:   manifest.PolicyFile{Name: "puppet", ABI: "proxy-wasm"},
 		},
-		Config:  []byte(`{"a":1}`),
-		Granted: new(policy.Granted),
+		Config: []byte(`{"a":1}`),
+		Granted: &policy.Granted{
+			Metrics: (*telemetry.Metrics)(nil).Guest("puppet", "1.0.0"),
+			Shared:  state.NewRegistry(state.Options{}).Shared("puppet"),
+		},
 		Settings: manifest.Policy{Grants: []string{"puppet"}, Limits: manifest.Limits{
 			Memory:       64 << 20,
 			Time:         manifest.Duration(10 * time.Second),

@@ -62,10 +62,11 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 	}
 	f := newFleet(l.engine, program, shapes, &spec)
 	if err := f.open(ctx); err != nil {
+		f.events.close() // a queue may have been registered before it failed
 		return nil, refuse(ctx, program, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: f.startError(err)})
 	}
 	if f.settings.Service || !shapes.streams() {
-		return &service{f}, nil
+		return newService(f), nil
 	}
 	return &Policy{f}, nil
 }

@@ -97,27 +97,4 @@ func (p *Policy) BodyFault(i policy.Instance) error {
 // OnDone follows policy.Done.
 func (p *Policy) OnDone(i policy.Instance, _ *exchange.Exchange) { i.(*stream).finish() }
 
-// service is a policy with a root context only.
-type service struct{ *fleet }
-
-var _ policy.Policy = (*service)(nil)
-
-// Needs follows policy.Policy.
-func (s *service) Needs() policy.Needs {
-	none := manifest.BodyNeed{Mode: manifest.BodyNone}
-	return policy.Needs{RequestBody: none, ResponseBody: none}
-}
-
-// Acquire follows policy.Policy. There is nothing to lend: exchanges pass it by.
-func (s *service) Acquire(*exchange.Exchange) (policy.Instance, error) { return nil, nil }
-
-// Release follows policy.Policy.
-func (s *service) Release(policy.Instance) {}
-
-// Stats follows policy.Policy.
-func (s *service) Stats() policy.Stats { return s.stats() }
-
-// Close follows policy.Policy.
-func (s *service) Close(ctx context.Context) error { return s.close(ctx) }
-
 var errClosedStream = errors.New("the policy closed the stream")
