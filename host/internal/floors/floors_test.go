@@ -21,7 +21,7 @@ const module = "github.com/ergoproxy/ergo/"
 var floors = [][]string{
 	0: {"sdk", "host/exchange"},
 	1: {"host/manifest", "host/catalog", "host/state", "host/outbound", "host/telemetry", "host/http1"},
-	2: {"host/policy", "host/upstream", "host/wasm"},
+	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property"},
 	3: {"host/tier", "host/wasm/httpwasm", "host/wasm/proxywasm", "host/wasm/capability", "host/process"},
 	4: {"host/engine", "host/server"},
 	5: {"host/admin"},
@@ -36,6 +36,7 @@ var fences = []struct {
 	why     string
 }{
 	{"github.com/tetratelabs/wazero", []string{"host/wasm"}, "a policy's sandbox must be replaceable without touching tiers"},
+	{"cel.dev/cel-go", []string{"host/wasm/proxywasm/foreign"}, "expressions are what guests bring, the host has none of its own"},
 	{"github.com/hashicorp/go-plugin", []string{"host/process", "sdk/plugin"}, "processes are one kind of policy"},
 	{"google.golang.org/grpc", []string{"host/process", "sdk/plugin"}, "the data path speaks gRPC as HTTP, without a stack of its own"},
 	{"github.com/BurntSushi/toml", []string{"host/manifest"}, "strictness and positions live in one place"},
