@@ -22,7 +22,7 @@ import (
 
 // capabilities are the host modules that a manifest can grant.
 func capabilities() []wasm.HostModule {
-	return []wasm.HostModule{capability.Route(), capability.Log()}
+	return []wasm.HostModule{capability.Route(), capability.Log(), capability.HTTP()}
 }
 
 // loaders are the kinds of policies, by the ABI that policy.toml names.

@@ -119,6 +119,9 @@ func (c *Client) Check(method, url string) error {
 	return nil
 }
 
+// MaxRequest is how many bytes a request's body may have.
+func (c *Client) MaxRequest() int64 { return c.config.RequestBytes }
+
 func (c *Client) check(method, url string) (target, *Error) {
 	t, err := parseTarget(url)
 	if err != nil {

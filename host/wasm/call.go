@@ -24,6 +24,7 @@ type Call struct {
 
 	budget budget
 	names  intern
+	kept   []Keeper
 	values context.Context // only while the instance is made
 }
 

@@ -203,6 +203,7 @@ func (i *Instance) Spent() bool { return i.spent }
 
 // Close ends the instance.
 func (i *Instance) Close(ctx context.Context) error {
+	i.call.Leave(nil)
 	var err error
 	if i.module != nil {
 		err = i.module.Close(ctx)

@@ -41,17 +41,27 @@ func newCaller(t testing.TB) *caller {
 func newCallerOn(t testing.TB, options wasm.Options) *caller {
 	t.Helper()
 	options.Capabilities = []wasm.HostModule{Route(), Log()}
+	return newCallerOf(t, options, callsModule, wasm.InstanceConfig{CallTime: 10 * time.Second})
+}
+
+// newCallerOf makes a guest of a module; config says its time and what it was
+// granted.
+func newCallerOf(t testing.TB, options wasm.Options, module []byte, config wasm.InstanceConfig) *caller {
+	t.Helper()
 	engine, err := wasm.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	program, err := engine.Compile(context.Background(), wasm.Source{
-		Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(callsModule)), Module: callsModule, ABI: wasm.HostModule{Name: "none"},
+		Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(module)), Module: module, ABI: wasm.HostModule{Name: "none"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"ergo_route", "ergo_log"}
+	var all []string
+	for _, c := range options.Capabilities {
+		all = append(all, c.Name)
+	}
 	if err := program.CheckImports(wasm.Permission{Policy: "p", Declared: all, Granted: all}); err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +72,8 @@ func newCallerOn(t testing.TB, options wasm.Options) *caller {
 		}
 		return a
 	}}))
-	c.instance, err = program.Start(context.Background(), wasm.InstanceConfig{
-		MemoryBytes: 1 << 20, CallTime: 10 * time.Second, Log: wasm.NewLog(logger, 1<<20), Held: new(atomic.Int64),
-	})
+	config.MemoryBytes, config.Log, config.Held = 1<<20, wasm.NewLog(logger, 1<<20), new(atomic.Int64)
+	c.instance, err = program.Start(context.Background(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,15 @@ const (
 	notFound    status = 1 // what was named does not exist
 	badArgument status = 2 // too long, out of range, or not text
 	tooLate     status = 3 // what it would change has happened
+
+	// Of calls.
+	pending    status = 4  // ask again later
+	notGranted status = 5  // the manifest does not name it
+	refused    status = 6  // nobody may have it
+	timedOut   status = 7  // there was no whole answer in time
+	tooLarge   status = 8  // it, or the answer, is beyond its bound
+	busy       status = 9  // as many as may be are under way
+	failed     status = 10 // not reached, or broken off
 )
 
 // read returns length bytes of the guest's memory, valid until the guest goes

@@ -59,7 +59,9 @@ func (g *guest) attach(s *session, x *exchange.Exchange) {
 func (g *guest) detach() {
 	g.session = nil
 	g.host[0] = exchange.Field{}
-	g.instance.Call().Exchange = nil
+	call := g.instance.Call()
+	call.Leave(call.Exchange)
+	call.Exchange = nil
 }
 
 // handleRequest returns whether the exchange goes on, and what the guest wants
