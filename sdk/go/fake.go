@@ -28,6 +28,12 @@ type Fake struct {
 	Upstream, HashKey string
 	TimeoutMS         uint32
 	Retries           uint32
+
+	// Fetch answers calls to other hosts; nil: none is granted. Its error is one of
+	// this package's.
+	Fetch    func(Call) (Answered, error)
+	calls    map[uint32]fakeCall
+	lastCall uint32
 }
 
 // NewFake makes an exchange with this request and nothing else.

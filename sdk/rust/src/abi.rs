@@ -74,6 +74,35 @@ mod imports {
         pub fn set_retries(count: u32) -> u32;
     }
 
+    #[link(wasm_import_module = "ergo_http")]
+    unsafe extern "C" {
+        #[link_name = "start"]
+        pub fn start_call(
+            method: *const u8,
+            method_length: usize,
+            url: *const u8,
+            url_length: usize,
+            fields: *const u8,
+            fields_length: usize,
+            body: *const u8,
+            body_length: usize,
+            timeout: u32,
+            handle: *mut u32,
+        ) -> u32;
+        #[link_name = "await"]
+        pub fn await_call(handle: u32, timeout: u32) -> u32;
+        #[link_name = "get_status"]
+        pub fn get_call_status(handle: u32) -> u32;
+        #[link_name = "get_fields"]
+        pub fn get_call_fields(handle: u32, kind: u32, buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "get_body_length"]
+        pub fn get_call_body_length(handle: u32) -> usize;
+        #[link_name = "read_body"]
+        pub fn read_call_body(handle: u32, offset: usize, buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "close"]
+        pub fn close_call(handle: u32) -> u32;
+    }
+
     #[link(wasm_import_module = "ergo_log")]
     unsafe extern "C" {
         pub fn emit(

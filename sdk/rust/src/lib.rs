@@ -6,6 +6,7 @@ mod body;
 mod buffer;
 mod config;
 mod header;
+pub mod http;
 pub mod json;
 pub mod log;
 mod policy;
