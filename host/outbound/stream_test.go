@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
@@ -105,7 +104,7 @@ func (r *record) want(t *testing.T, lines ...string) Closed {
 	t.Helper()
 	select {
 	case c := <-r.closed:
-		if got, want := strings.Join(r.lines, "\n"), strings.Join(lines, "\n"); got != want {
+		if got, want := r.all(), strings.Join(lines, "\n"); got != want {
 			t.Errorf("got\n%s\nwant\n%s\n(%v)", got, want, c.Err)
 		}
 		return c
@@ -113,6 +112,12 @@ func (r *record) want(t *testing.T, lines ...string) Closed {
 		t.Fatal("the stream does not end")
 		return Closed{}
 	}
+}
+
+func (r *record) all() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.lines, "\n")
 }
 
 func (r *record) has(line string) bool {
@@ -247,8 +252,8 @@ func TestStreamCancel(t *testing.T) {
 	s := start(t, c, url+"/svc/Talk", r)
 	s.Cancel()
 	hosttest.Eventually(t, func() bool { return len(c.places) == 0 }, "the stream ends")
-	if len(r.lines) != 0 {
-		t.Errorf("got %q after the stream was canceled", r.lines)
+	if got := r.all(); got != "" {
+		t.Errorf("got %q after the stream was canceled", got)
 	}
 
 	r = newRecord()
@@ -263,7 +268,7 @@ func TestStreamCancel(t *testing.T) {
 	send(t, s, "two", false)
 	ready <- s
 	hosttest.Eventually(t, func() bool { return len(c.places) == 0 }, "the stream ends")
-	if got := strings.Join(r.lines, ", "); got != "header hc, message re: one" {
+	if got := r.all(); got != "header hc\nmessage re: one" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -338,13 +343,4 @@ func TestQueueHammer(t *testing.T) {
 	if count != senders*each {
 		t.Errorf("%d messages arrived, want %d", count, senders*each)
 	}
-}
-
-// pools is upstreams of one backend each, as an engine has them.
-type pools struct {
-	forward func(x *exchange.Exchange, name string) *exchange.Failure
-}
-
-func (p pools) Forward(x *exchange.Exchange, name string) *exchange.Failure {
-	return p.forward(x, name)
 }

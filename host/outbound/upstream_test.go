@@ -15,6 +15,15 @@ import (
 	"github.com/ergoproxy/ergo/host/upstream"
 )
 
+// pools are upstreams as an engine has them.
+type pools struct {
+	forward func(x *exchange.Exchange, name string) *exchange.Failure
+}
+
+func (p pools) Forward(x *exchange.Exchange, name string) *exchange.Failure {
+	return p.forward(x, name)
+}
+
 // realUpstreams are the pools of package upstream.
 func realUpstreams(t *testing.T, urls map[string]string) pools {
 	t.Helper()
