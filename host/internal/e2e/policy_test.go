@@ -19,7 +19,8 @@ var (
 	header = kind{"head", "X-Policy"}  // the shipped ones, which look at heads alone
 	peek   = kind{"peek", "X-Guest"}   // a guest that reads the beginning of bodies
 	whole  = kind{"buffer", "X-Guest"} // a guest that holds bodies whole
-	kinds  = []kind{plain, header, peek, whole}
+	sdk    = kind{"sdk", "X-Added"}    // a guest of proxy-wasm that looks at heads, while bodies pass it
+	kinds  = []kind{plain, header, peek, whole, sdk}
 )
 
 // readsBodies reports whether the policies read bodies, and set trailers too.
@@ -62,6 +63,7 @@ router = { source = %q, grants = ["ergo_route"] }
 headers.source = %q
 peek = { source = %q, limits = { time = "10s" } }
 buffer = { source = %q, limits = { time = "10s" } }
+sdk = { source = %q, limits = { time = "10s" } }
 
 [[edge.stage]]
 name = "head"
@@ -83,6 +85,11 @@ name = "buffer"
 when.host = "buffer.test"
 use = [{ policy = "buffer" }]
 
+[[edge.stage]]
+name = "sdk"
+when.host = "sdk.test"
+use = [{ policy = "sdk", config = { "@type" = "type.googleapis.com/google.protobuf.StringValue", value = "headers" } }]
+
 [service]
 upstream = "origin"
 
@@ -100,6 +107,11 @@ use = [{ policy = "peek" }]
 name = "buffer"
 when.host = "buffer.test"
 use = [{ policy = "buffer" }]
+
+[[service.stage]]
+name = "sdk"
+when.host = "sdk.test"
+use = [{ policy = "sdk", config = { "@type" = "type.googleapis.com/google.protobuf.StringValue", value = "headers" } }]
 `
 
 // startThrough runs a host by the manifest through.
@@ -113,7 +125,7 @@ func startThrough(t testing.TB, endpoint, upstream string) *host {
 	}
 	return start(t, fmt.Sprintf(through, cert, key, endpoint, upstream,
 		shipped(t, "api-key"), shipped(t, "router"), guard, shipped(t, "headers"),
-		guest(t, fmt.Sprintf("peek(%dB)", peekBytes)), guest(t, fmt.Sprintf("buffer(%dB)", wholeBytes)), guardUse))
+		guest(t, fmt.Sprintf("peek(%dB)", peekBytes)), guest(t, fmt.Sprintf("buffer(%dB)", wholeBytes)), sdkModule(t, "rust/guest"), guardUse))
 }
 
 // passage is a way from a client to an origin.

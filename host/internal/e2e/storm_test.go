@@ -31,9 +31,9 @@ func TestStorm(t *testing.T) {
 		}),
 	}
 	var clients sync.WaitGroup
-	for i := range 16 {
+	for i := range len(kinds) * len(wires) {
 		clients.Go(func() {
-			p := newPassage(t, h, o, kinds[i%4], wires[i/4])
+			p := newPassage(t, h, o, kinds[i%len(kinds)], wires[i/len(kinds)])
 			for range 30 {
 				p.once(t, paths)
 			}
