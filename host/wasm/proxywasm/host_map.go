@@ -69,20 +69,20 @@ func getMapSize(c *call) status {
 	return c.putU32(1, uint32(m.size()))
 }
 
-// getMapPairs gives a map as a whole. One that is not there, or is too large, is
-// empty.
+// getMapPairs gives a map as a whole, however large the listener lets it be: fields
+// that a guest is not shown would be fields that it lets pass. One that is not there
+// is empty.
 func getMapPairs(c *call) status {
 	m, ok := c.vm.fieldsOf(c.arg(0))
-	if !ok || m.len() > maxPairs {
+	if !ok {
 		return c.give(1, nil)
 	}
-	pairs := appendPairs(nil, m.append(nil))
-	if len(pairs) > maxPairBytes {
-		return c.give(1, nil)
-	}
-	return c.give(1, pairs)
+	return c.give(1, appendPairs(nil, m.append(nil)))
 }
 
+// setMapPairs replaces a map. What is too large or not sound is refused, where the
+// reference host leaves an empty map: a guest that puts back most of what it was
+// given would remove what others rely on.
 func setMapPairs(c *call) status {
 	data, ok := c.bytes(1)
 	if !ok {
@@ -93,6 +93,9 @@ func setMapPairs(c *call) status {
 		return c.vm.unchangeable()
 	}
 	list := parsePairs(data)
+	if list == nil && !isNone(data) {
+		return statusBadArgument
+	}
 	for i := range list {
 		list[i].Name = strings.ToLower(list[i].Name)
 	}

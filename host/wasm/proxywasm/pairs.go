@@ -1,13 +1,13 @@
 package proxywasm
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// Bounds of a map that crosses the border to a guest (proxy-wasm-cpp-host,
-// limits.h). One that is larger is an empty one to whoever reads it.
+// Bounds of a map that comes from a guest (proxy-wasm-cpp-host, limits.h).
 const (
 	maxPairs     = 1024
 	maxPairBytes = 1 << 20
@@ -54,6 +54,12 @@ func parsePairs(data []byte) []exchange.Field {
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+// isNone reports whether data says that there are no pairs, in one of the ways that
+// SDKs say so: nothing, a NUL, a number of 0.
+func isNone(data []byte) bool {
+	return len(data) <= 4 && len(bytes.Trim(data, "\x00")) == 0
 }
 
 func cutPair(s string, length uint32) (part, rest string, ok bool) {

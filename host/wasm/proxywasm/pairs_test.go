@@ -39,6 +39,10 @@ func TestUnsoundPairsAreNone(t *testing.T) {
 		if got := parsePairs([]byte(data)); got != nil {
 			t.Errorf("%s: got %d pairs", name, len(got))
 		}
+		said := name == "nothing" || name == "a NUL" || name == "none, counted"
+		if got := isNone([]byte(data)); got != said {
+			t.Errorf("%s: says that there are none: got %v", name, got)
+		}
 	}
 	if got := parsePairs(appendPairs(nil, many[1:])); len(got) != maxPairs {
 		t.Errorf("%d pairs: got %d", maxPairs, len(got))
