@@ -14,7 +14,7 @@
   (memory (export "memory") 1)
   (global $heap (mut i32) (i32.const 4096))
   (global $waiting (mut i32) (i32.const 0))
-  ;; 0: pointer and size from the host, 8: a digit, 16: names, 64: configuration
+  ;; 8: a digit, 16: names, 40: pointer and size from the host, 64: configuration
   (data (i32.const 16) "x-config")
   (data (i32.const 24) "x-missing")
 
@@ -33,7 +33,7 @@
     (drop (call $add (i32.const 0) (i32.const 16) (i32.const 8) (i32.load (i32.const 64)) (i32.load (i32.const 68))))
     ;; what asking for a field that is not there answers, as a digit
     (i32.store8 (i32.const 8) (i32.add (i32.const 48)
-      (call $get (i32.const 0) (i32.const 24) (i32.const 9) (i32.const 0) (i32.const 4))))
+      (call $get (i32.const 0) (i32.const 24) (i32.const 9) (i32.const 40) (i32.const 44))))
     (drop (call $add (i32.const 0) (i32.const 24) (i32.const 9) (i32.const 8) (i32.const 1)))
     (drop (call $clear_route_cache))
     (global.set $waiting (local.get $id))

@@ -6,7 +6,7 @@
   (import "env" "proxy_set_tick_period_milliseconds" (func $set_tick (param i32) (result i32)))
 
   (memory (export "memory") 1)
-  ;; 0: metric's id, 16: its name
+  ;; 8: metric's id, 16: its name
   (data (i32.const 16) "ticks")
 
   (func (export "proxy_abi_version_0_2_0"))
@@ -14,7 +14,7 @@
   (func (export "proxy_on_context_create") (param $id i32) (param $parent i32)
     (if (local.get $parent) (then (unreachable))))
   (func (export "proxy_on_configure") (param i32 i32) (result i32)
-    (drop (call $define (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 0)))
+    (drop (call $define (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 8)))
     (i32.eqz (call $set_tick (i32.const 1))))
   (func (export "proxy_on_tick") (param i32)
-    (drop (call $increment (i32.load (i32.const 0)) (i64.const 1)))))
+    (drop (call $increment (i32.load (i32.const 8)) (i64.const 1)))))

@@ -12,7 +12,7 @@
   (memory (export "memory") 1)
   (global $heap (mut i32) (i32.const 4096))
   (global $waiting (mut i32) (i32.const 0))
-  ;; 0: pointer and size from the host, 8: call id, 16: names, 64: configuration
+  ;; 8: call id, 16: names, 40: pointer and size from the host, 64: configuration
   (data (i32.const 16) "x-last")
   (data (i32.const 128) "test.EchoStream")
 
@@ -32,9 +32,9 @@
     (i32.const 1))
   (func (export "proxy_on_grpc_receive") (param i32 i32 i32))
   (func (export "proxy_on_grpc_trailing_metadata") (param i32 i32 i32)
-    (drop (call $get (i32.const 5) (i32.const 16) (i32.const 6) (i32.const 0) (i32.const 4)))
+    (drop (call $get (i32.const 5) (i32.const 16) (i32.const 6) (i32.const 40) (i32.const 44)))
     (drop (call $set_effective (global.get $waiting)))
-    (drop (call $add (i32.const 0) (i32.const 16) (i32.const 6) (i32.load (i32.const 0)) (i32.load (i32.const 4)))))
+    (drop (call $add (i32.const 0) (i32.const 16) (i32.const 6) (i32.load (i32.const 40)) (i32.load (i32.const 44)))))
   (func (export "proxy_on_grpc_close") (param i32 i32 i32)
     (drop (call $set_effective (global.get $waiting)))
     (drop (call $continue (i32.const 0)))))
