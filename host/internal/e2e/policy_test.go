@@ -15,12 +15,12 @@ type kind struct {
 }
 
 var (
-	plain  = kind{"plain", ""}         // no policy at all
-	header = kind{"head", "X-Policy"}  // the shipped ones, which look at heads alone
-	peek   = kind{"peek", "X-Guest"}   // a guest that reads the beginning of bodies
-	whole  = kind{"buffer", "X-Guest"} // a guest that holds bodies whole
-	sdk    = kind{"sdk", "X-Added"}    // a guest of proxy-wasm that looks at heads, while bodies pass it
-	kinds  = []kind{plain, header, peek, whole, sdk}
+	plain   = kind{"plain", ""}         // no policy at all
+	header  = kind{"head", "X-Policy"}  // the shipped ones, which look at heads alone
+	peek    = kind{"peek", "X-Guest"}   // a guest that reads the beginning of bodies
+	whole   = kind{"buffer", "X-Guest"} // a guest that holds bodies whole
+	foreign = kind{"sdk", "X-Added"}    // a guest of proxy-wasm that looks at heads, while bodies pass it
+	kinds   = []kind{plain, header, peek, whole, foreign}
 )
 
 // readsBodies reports whether the policies read bodies, and set trailers too.

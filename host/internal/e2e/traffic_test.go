@@ -214,7 +214,7 @@ func testExpectRefused(t *testing.T, p *passage) {
 
 // testExpectDenied has a policy answer: nobody asks for the body.
 func testExpectDenied(t *testing.T, p *passage) {
-	if p.kind == plain || p.kind == sdk {
+	if p.kind == plain || p.kind == foreign {
 		t.Skip("there is no policy that answers")
 	}
 	deny, want := "x-guest-do", 403
