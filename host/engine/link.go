@@ -53,6 +53,7 @@ type link struct {
 	Retries   *int             `json:"retries,omitempty"`
 
 	Properties []linkProperty `json:"properties,omitempty"`
+	Identity   *linkIdentity  `json:"identity,omitempty"`
 }
 
 type linkLine struct {
@@ -74,6 +75,12 @@ type linkProperty struct {
 	Value    []byte `json:"value"`
 	ReadOnly bool   `json:"read_only,omitempty"`
 	Text     bool   `json:"text,omitempty"`
+}
+
+type linkIdentity struct {
+	Subject    string      `json:"subject"`
+	Method     string      `json:"method"`
+	Attributes [][2]string `json:"attributes,omitempty"` // name and value
 }
 
 // toService sends the request to a host of the service tier.
@@ -122,6 +129,12 @@ func encodeLink(x *exchange.Exchange) (string, error) {
 	for _, p := range x.Properties {
 		l.Properties = append(l.Properties, linkProperty{[]byte(p.Name), []byte(p.Value), p.ReadOnly, p.Text})
 	}
+	if i := &x.Identity; i.Subject != "" {
+		l.Identity = &linkIdentity{Subject: i.Subject, Method: i.Method}
+		for _, a := range i.Attributes {
+			l.Identity.Attributes = append(l.Identity.Attributes, [2]string{a.Name, a.Value})
+		}
+	}
 	if t := x.Conn.TLS; t != nil {
 		l.TLS = &linkTLS{Version: t.Version, CipherSuite: t.CipherSuite, ServerName: t.ServerName, Protocol: t.Protocol}
 		for _, c := range t.PeerCertificates {
@@ -159,6 +172,11 @@ func readLink(x *exchange.Exchange) error {
 	if l.Retries != nil {
 		x.Route.Retries, x.Route.RetriesSet = *l.Retries, true
 	}
+	if l.Identity != nil {
+		if err := l.Identity.give(x); err != nil {
+			return fmt.Errorf("decode %s: %w", linkField, err)
+		}
+	}
 	for _, p := range l.Properties {
 		err := x.SetProperty(exchange.Property{Name: string(p.Name), Value: string(p.Value), ReadOnly: p.ReadOnly, Text: p.Text})
 		if err != nil {
@@ -186,6 +204,22 @@ func decodeLink(value string) (*link, error) {
 		return nil, fmt.Errorf("HTTP version %d: %w", l.Version, errIncomplete)
 	}
 	return &l, nil
+}
+
+// give makes the client of x who it is.
+func (l *linkIdentity) give(x *exchange.Exchange) error {
+	if !isName(l.Method) {
+		return fmt.Errorf("%.100q has identified the client, which is no policy", l.Method)
+	}
+	if err := x.Identify(l.Subject, l.Method); err != nil {
+		return err
+	}
+	for _, a := range l.Attributes {
+		if err := x.AddAttribute(a[0], a[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *linkTLS) decode() (*exchange.TLS, error) {

@@ -27,6 +27,7 @@ func linked() *exchange.Exchange {
 		Properties: []exchange.Property{
 			{Name: "wasm.peer", Value: "\xff\x00", ReadOnly: true}, {Name: "user", Value: "7", Text: true},
 		},
+		Identity: exchange.Identity{Subject: "alice", Method: "api-key", Attributes: []exchange.Attribute{{Name: "group", Value: "größe"}, {Name: "none"}}},
 	}
 }
 
@@ -73,6 +74,11 @@ func TestLinkRefusesWhatItCannotRead(t *testing.T) {
 		value(strings.Replace("{"+whole+"}", "11", "99", 1)),
 		value("{" + whole + `,"tls":{"certificates":["AAAA"]}}`),
 		value("{" + whole + `,"properties":[{"value":"` + strings.Repeat("AAAA", exchange.MaxPropertyBytes/3+1) + `"}]}`),
+		value("{" + whole + `,"identity":{"subject":"","method":"api-key"}}`),
+		value("{" + whole + `,"identity":{"subject":"alice"}}`),
+		value("{" + whole + `,"identity":{"subject":"alice","method":"no such name"}}`),
+		value("{" + whole + `,"identity":{"subject":"alice","method":"api-key","attributes":[["","a"]]}}`),
+		value("{" + whole + `,"identity":{"subject":"alice","method":"api-key","attributes":[["a","` + strings.Repeat("a", exchange.MaxAttributeValueBytes+1) + `"]]}}`),
 	} {
 		if err := readLink(withLink(value)); err == nil {
 			t.Errorf("%q was accepted", value)
@@ -217,6 +223,9 @@ func FuzzReadLink(f *testing.F) {
 		x.Request.Header.Add(linkField, value)
 		if err := readLink(x); err == nil && x.Conn == nil {
 			t.Error("accepted without a connection")
+		}
+		if i := x.Identity; (i.Subject == "") != (i.Method == "") || len(i.Subject) > exchange.MaxSubjectBytes || len(i.Attributes) > exchange.MaxAttributes {
+			t.Errorf("an unsound identity: %+v", i)
 		}
 		if x.Request.Header.Has(linkField) {
 			t.Error("the field stays in the request")

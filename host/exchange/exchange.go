@@ -174,6 +174,7 @@ type Exchange struct {
 	Notes    []Note   // at most MaxNotes
 
 	Properties []Property // that policies have set; see SetProperty
+	Identity   Identity   // of the client, as policies established it; see Identify
 
 	Generation uint64    // that carries the exchange
 	Upstreams  Upstreams // of that generation; nil before it is pinned
@@ -269,6 +270,7 @@ func (x *Exchange) Reset() {
 	x.Notes = x.Notes[:0]
 	clear(x.Properties)
 	x.Properties = x.Properties[:0]
+	x.Identity.Reset()
 	x.Request.reset()
 	x.Response.Reset()
 	x.Received = RequestLine{}

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"reflect"
@@ -19,6 +20,9 @@ func TestResetLeavesNothing(t *testing.T) {
 	if err := x.SetProperty(Property{Name: "k", Value: "v"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := errors.Join(x.Identify("s", "m"), x.AddAttribute("n", "v")); err != nil {
+		t.Fatal(err)
+	}
 	x.Endpoint = Endpoint{new(Conn), 1}
 	x.OnReset(noTunnel{})
 	x.Arena.Concat("a", "b")
@@ -29,9 +33,9 @@ func TestResetLeavesNothing(t *testing.T) {
 		h.Add("a", "b")
 	}
 	x.Reset()
-	kept := map[string]bool{"Conn": true, "Sink": true, "Arena": true, "Header": true, "Trailer": true, "Notes": true, "Properties": true,
+	kept := map[string]bool{"Conn": true, "Sink": true, "Arena": true, "Header": true, "Trailer": true, "Notes": true, "Properties": true, "Identity": true, "Attributes": true,
 		"Request": true, "Response": true, "atReset": true, "life": true}
-	for _, part := range []any{x, &x.Request, &x.Response} {
+	for _, part := range []any{x, &x.Request, &x.Response, &x.Identity} {
 		v := reflect.ValueOf(part).Elem()
 		for i := range v.NumField() {
 			if name := v.Type().Field(i).Name; !kept[name] && !v.Field(i).IsZero() {
@@ -44,7 +48,7 @@ func TestResetLeavesNothing(t *testing.T) {
 			t.Errorf("a header still has %v", h.Fields())
 		}
 	}
-	if x.Conn == nil || len(x.Notes) != 0 || len(x.Properties) != 0 || len(x.atReset) != 0 || len(x.Arena.free) != 0 || x.life == nil {
+	if x.Conn == nil || len(x.Notes) != 0 || len(x.Properties) != 0 || len(x.Identity.Attributes) != 0 || len(x.atReset) != 0 || len(x.Arena.free) != 0 || x.life == nil {
 		t.Errorf("got %+v", x)
 	}
 }

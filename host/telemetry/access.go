@@ -117,6 +117,7 @@ func (l *accessLine) describe(x *exchange.Exchange, elapsed time.Duration) {
 		slog.Uint64("generation", x.Generation))
 	l.add("upstream", x.Route.Upstream)
 	l.add("answered_by", x.AnsweredBy)
+	l.add("subject", x.Identity.Subject)
 	l.addFailure(x.Failure)
 	l.addNotes(x.Notes)
 }

@@ -62,6 +62,7 @@ func ended() *exchange.Exchange {
 	x.Generation = 9
 	x.Route.Upstream = "origin"
 	x.Failure = &exchange.Failure{Cause: exchange.CauseTimeout, Status: 504, Tier: "service", Err: errors.New("10.0.0.1 took long")}
+	_ = x.Identify("alice@example.com", "oidc")
 	x.Annotate("consumer", "alice")
 	x.Annotate("status", "200")
 	x.Request.Method, x.Request.Authority, x.Request.Target = "POST", "other.example", "/rewritten" // by a policy
@@ -83,7 +84,7 @@ func TestAccessLine(t *testing.T) {
 		"method": "GET", "authority": "example.com", "path": "/a", "protocol": "HTTP/1.1",
 		"status": 504.0, "request_bytes": 3.0, "response_bytes": 16.0, "duration_us": 1500.0,
 		"upstream": "origin", "failure": "timeout", "tier": "service", "err": "10.0.0.1 took long",
-		"generation": 9.0, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+		"generation": 9.0, "subject": "alice@example.com", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
 	} {
 		if line[key] != want {
 			t.Errorf("%s: got %v, want %v", key, line[key], want)
@@ -119,7 +120,7 @@ func TestAccessLineForPeople(t *testing.T) {
 	log := NewAccessLog(&out, "text", nil)
 	log.Log(ended(), 1500*time.Microsecond)
 	log.Close()
-	for _, want := range []string{"GET /a ", "status=504", "took=1.5ms", "failure=timeout"} {
+	for _, want := range []string{"GET /a ", "status=504", "took=1.5ms", "failure=timeout", "subject=alice@example.com"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in %q", want, out.String())
 		}

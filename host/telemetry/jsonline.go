@@ -45,6 +45,7 @@ func (l *jsonLine) write(x *exchange.Exchange, path string, at time.Time, elapse
 	l.number("duration_us", elapsed.Microseconds())
 	l.text("upstream", x.Route.Upstream)
 	l.text("answered_by", x.AnsweredBy)
+	l.text("subject", x.Identity.Subject)
 	l.failure(x.Failure)
 	l.number("generation", int64(x.Generation))
 	l.text("trace_id", TraceID(x))

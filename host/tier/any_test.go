@@ -26,6 +26,7 @@ func challenge(name string) func(*exchange.Exchange) (policy.Verdict, error) {
 		x.Route.Upstream = name
 		x.Annotate("tried", name)
 		_ = x.SetProperty(exchange.Property{Name: "tried", Value: name})
+		_ = x.Identify(name, name)
 		x.Response.Status = 401
 		x.Response.Header.Add("www-authenticate", name)
 		x.Response.Body = io.NopCloser(strings.NewReader(name))
@@ -73,7 +74,7 @@ func TestAnyNonePasses(t *testing.T) {
 	if got := j.String(); got != want {
 		t.Errorf("phases ran\n%s, want\n%s", got, want)
 	}
-	checkUntouched(t, &exchange.Exchange{Request: x.Request, Route: x.Route, Notes: x.Notes, Properties: x.Properties})
+	checkUntouched(t, &exchange.Exchange{Request: x.Request, Route: x.Route, Notes: x.Notes, Properties: x.Properties, Identity: x.Identity})
 	checkReturned(t, a, b, c, before)
 }
 

@@ -1,6 +1,7 @@
 package tier
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ func failing(kind policy.Kind) (StageSpec, *fake) {
 			x.Route.Upstream = "elsewhere"
 			x.Annotate("half", "done")
 			_ = x.SetProperty(exchange.Property{Name: "half", Value: "done"})
+			_ = x.Identify("half", "weak")
 			x.Response.Status = 201
 			return policy.Answer, &policy.Error{Kind: kind, Policy: "weak", Err: errBroken}
 		}
@@ -93,8 +95,8 @@ func TestFailureRules(t *testing.T) {
 func checkUntouched(t *testing.T, x *exchange.Exchange) {
 	t.Helper()
 	r := &x.Request
-	if r.Target != "/" || r.Header.Len() != 1 || x.Route.Upstream != "" || len(x.Notes) != 0 || len(x.Properties) != 0 || x.AnsweredBy != "" {
-		t.Errorf("the skipped policy left traces: %+v route %+v notes %v properties %v", r, x.Route, x.Notes, x.Properties)
+	if r.Target != "/" || r.Header.Len() != 1 || x.Route.Upstream != "" || len(x.Notes) != 0 || len(x.Properties) != 0 || x.Identity.Subject != "" || x.AnsweredBy != "" {
+		t.Errorf("the skipped policy left traces: %+v route %+v notes %v properties %v identity %+v", r, x.Route, x.Notes, x.Properties, x.Identity)
 	}
 }
 
@@ -252,9 +254,12 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 
 // What a policy gave the exchange for others is undone with it, in either
 // direction.
-func TestSkippedPolicyLeavesNoProperty(t *testing.T) {
+func TestSkippedPolicyLeavesNothingForOthers(t *testing.T) {
 	set := func(x *exchange.Exchange, value string) {
 		if err := x.SetProperty(exchange.Property{Name: "k", Value: value}); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(x.Identify(value, "first"), x.AddAttribute("k", value)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -272,5 +277,8 @@ func TestSkippedPolicyLeavesNoProperty(t *testing.T) {
 	carry(t, x, replies(200, ""), newTier(t, stage))
 	if p, _ := x.Property("k"); p.Value != "first's" || len(x.Properties) != 1 {
 		t.Errorf("got %+v, want what the first policy set", x.Properties)
+	}
+	if value, _ := x.Identity.Attribute("k"); x.Identity.Subject != "first's" || value != "first's" {
+		t.Errorf("got %+v, want what the first policy set", x.Identity)
 	}
 }

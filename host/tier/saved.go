@@ -18,6 +18,7 @@ type savedRequest struct {
 	route   exchange.Route
 	notes   int
 	props   []exchange.Property // in memory of its own
+	client  exchange.Identity   // so too
 	used    bool                // since reset
 }
 
@@ -37,6 +38,7 @@ func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	s.route = x.Route
 	s.notes = len(x.Notes)
 	s.props = append(s.props[:0], x.Properties...)
+	s.client.CopyFrom(&x.Identity)
 }
 
 // settle says that the request stays as it is now.
@@ -59,6 +61,7 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 	x.Route = s.route
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
 	x.Properties = append(x.Properties[:0], s.props...)
+	x.Identity.CopyFrom(&s.client)
 
 	header := x.Response.Header
 	closeResponse(&x.Response)
@@ -74,11 +77,12 @@ func (s *savedRequest) reset() {
 	if !s.used {
 		return
 	}
-	header, trailer, props := s.header, s.trailer, s.props
+	header, trailer, props, client := s.header, s.trailer, s.props, s.client
 	header.Reset()
 	trailer.Reset()
 	clear(props)
-	*s = savedRequest{header: header, trailer: trailer, props: props[:0]}
+	client.Reset()
+	*s = savedRequest{header: header, trailer: trailer, props: props[:0], client: client}
 }
 
 // savedResponse is a response as it was before a policy that may have to be
@@ -90,6 +94,7 @@ type savedResponse struct {
 	body   savedBody
 	notes  int
 	props  []exchange.Property // in memory of its own
+	client exchange.Identity   // so too
 	used   bool                // since reset
 }
 
@@ -102,6 +107,7 @@ func (s *savedResponse) take(x *exchange.Exchange, max int) {
 	r.Body = s.body.take(r.Body, max)
 	s.notes = len(x.Notes)
 	s.props = append(s.props[:0], x.Properties...)
+	s.client.CopyFrom(&x.Identity)
 }
 
 func (s *savedResponse) settle(x *exchange.Exchange) {
@@ -114,6 +120,7 @@ func (s *savedResponse) restore(x *exchange.Exchange) bool {
 	r.Header.CopyFrom(&s.header)
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
 	x.Properties = append(x.Properties[:0], s.props...)
+	x.Identity.CopyFrom(&s.client)
 	var whole bool
 	r.Body, whole = s.body.restore()
 	return whole
@@ -123,10 +130,11 @@ func (s *savedResponse) reset() {
 	if !s.used {
 		return
 	}
-	header, props := s.header, s.props
+	header, props, client := s.header, s.props, s.client
 	header.Reset()
 	clear(props)
-	*s = savedResponse{header: header, props: props[:0]}
+	client.Reset()
+	*s = savedResponse{header: header, props: props[:0], client: client}
 }
 
 // savedBody is the body of a saved message.
