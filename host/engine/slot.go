@@ -79,7 +79,11 @@ func slotKey(spec policy.Spec) string {
 		File         manifest.PolicyFile
 		Config       []byte
 		Settings     manifest.Policy
-	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings}
+		Secrets      map[string]string // what Settings does not encode
+	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings, map[string]string{}}
+	for name, secret := range spec.Settings.Secrets {
+		identity.Secrets[name] = secret.Reveal()
+	}
 	identity.Settings.Source = "" // where it came from is not what it is
 	if err := json.NewEncoder(h).Encode(identity); err != nil {
 		panic("engine: a policy's identity does not encode: " + err.Error())

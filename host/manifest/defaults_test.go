@@ -28,6 +28,7 @@ var noLiteral = map[string]string{
 	"Policy.Grants":           "none",
 	"Outbound.Methods":        "GET",
 	"Outbound.Internal":       "none",
+	"Policy.Secrets":          "none",
 	"PolicyNeeds.Stateless":   "false",
 	"PolicyNeeds.RequestOnly": "false",
 	"PolicyNeeds.RequestBody": "",

@@ -272,7 +272,10 @@ type Policy struct {
 	Source string   `toml:"source" required:"true"`
 	Digest string   `toml:"digest"` // "sha256:<hex>" that the module must have; empty: any
 	Grants []string `toml:"grants"` // capability modules it may import; default none
-	Limits Limits   `toml:"limits"`
+	// Secrets are what ergo_secret tells the policy, by name: "env:NAME", "file:path"
+	// or the secret itself; default none.
+	Secrets map[string]Secret `toml:"secrets"`
+	Limits  Limits            `toml:"limits"`
 	// Isolation is "shared" (default): an instance serves many exchanges, one after
 	// another or, with proxy-wasm, side by side. "exchange" gives each a fresh one.
 	Isolation string `toml:"isolation" default:"shared" enum:"shared exchange"`

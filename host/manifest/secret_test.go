@@ -22,6 +22,8 @@ telemetry.otlp_headers = { authorization = "env:COLLECTOR", x-team = "hush-hush-
 listener = [{ address = ":8080" }]
 upstream.origin.endpoints = ["ergo:echo"]
 policy.api-key.source = "api-key"
+policy.api-key.grants = ["ergo_secret"]
+policy.api-key.secrets = { token = "env:KEY", literal = "hush-hush-literal" }
 service.upstream = "origin"
 [[edge.stage]]
 name = "authenticate"
@@ -57,6 +59,7 @@ func TestSecretsAreResolved(t *testing.T) {
 		{"one line end of a file is dropped", m.Host.AdminToken.Reveal(), hidden + "-token"},
 		{"variable", m.Telemetry.OTLPHeaders["authorization"].Reveal(), hidden + "-collector"},
 		{"literal", m.Telemetry.OTLPHeaders["x-team"].Reveal(), hidden + "-literal"},
+		{"of a policy", m.Policies["api-key"].Secrets["token"].Reveal(), hidden + "-key"},
 		{"configuration", string(use.ResolvedConfig()), `{"deep":{"half":0.5,"key":"hush-hush-key","number":1},"keys":["hush-hush-key","hush-hush-file\n","plain"]}`},
 		{"configuration as written", string(canonicalJSON(use.Config)), `{"deep":{"half":0.5,"key":"env:KEY","number":1},"keys":["env:KEY","file:sub/key","plain"]}`},
 	}
@@ -85,7 +88,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("m", "manifest", m, "host", m.Host, "use", use)
 	shown := []string{string(asJSON), string(headers), string(m.Redacted()), log.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%p"} {
-		for _, value := range []any{m, *m, m.Host, m.Host.AdminToken, &m.Host.AdminToken, m.Telemetry, use, &use} {
+		for _, value := range []any{m, *m, m.Host, m.Host.AdminToken, &m.Host.AdminToken, m.Telemetry, m.Policies, use, &use} {
 			shown = append(shown, fmt.Sprintf(verb, value))
 		}
 	}
@@ -97,6 +100,33 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 	if !bytes.Contains(headers, []byte(`"env:COLLECTOR"`)) {
 		t.Errorf("got %s, want the reference in it", headers)
+	}
+}
+
+func TestSecretsOfAPolicyAreBounded(t *testing.T) {
+	with := func(secrets string) string {
+		_, err := Parse("proxy.toml", []byte("version = 1\nlistener = [{ address = \":8080\" }]\n"+
+			"upstream.origin.endpoints = [\"ergo:echo\"]\nservice.upstream = \"origin\"\n"+
+			"[policy.p]\nsource = \"p\"\ngrants = [\"ergo_secret\"]\n[policy.p.secrets]\n"+secrets))
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	var many strings.Builder
+	for i := range maxSecrets {
+		fmt.Fprintf(&many, "s%d = \"x\"\n", i)
+	}
+	large := strings.Repeat("x", maxSecretBytes)
+	for _, c := range []struct{ secrets, says string }{
+		{many.String(), ""},
+		{many.String() + `more = "x"`, "has 65 secrets"},
+		{fmt.Sprintf("s = %q", large), ""},
+		{fmt.Sprintf("s = %q", large+"x"), "is too long"},
+	} {
+		if got := with(c.secrets); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%.30q: got %q, want %q", c.secrets, got, c.says)
+		}
 	}
 }
 

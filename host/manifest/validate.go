@@ -161,6 +161,7 @@ func (v *validator) policy(path string, p Policy) {
 	}
 	v.grants(place.Key(path, "grants"), p.Grants)
 	v.calls(path, p)
+	v.secrets(place.Key(path, "secrets"), p)
 }
 
 // grants checks that capabilities are known and named once.
