@@ -5,7 +5,9 @@ import "github.com/ergoproxy/ergo/host/policy"
 // grant makes what the manifest's grants to a policy come to.
 func (p *parts) grant(spec policy.Spec) *policy.Granted {
 	granted := &policy.Granted{
+		Policy:  spec.Name,
 		Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version),
+		Secrets: spec.Settings.Secrets,
 		Shared:  p.state.Shared(spec.Name),
 	}
 	if calls := spec.Settings.HTTP; calls != nil {

@@ -22,7 +22,11 @@ import (
 
 // capabilities are the host modules that a manifest can grant.
 func capabilities() []wasm.HostModule {
-	return []wasm.HostModule{capability.Route(), capability.Log(), capability.HTTP()}
+	return []wasm.HostModule{
+		capability.Route(), capability.Log(), capability.HTTP(),
+		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
+		capability.Identity(), capability.Identify(),
+	}
 }
 
 // loaders are the kinds of policies, by the ABI that policy.toml names.

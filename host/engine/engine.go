@@ -88,7 +88,7 @@ var ErrClosed = errors.New("the engine is closed")
 func New(opts Options) *Engine {
 	if opts.Grant == nil {
 		opts.Grant = func(spec policy.Spec) *policy.Granted {
-			return &policy.Granted{Metrics: opts.metrics().Guest(spec.Name, spec.Artifact.File.Version)}
+			return &policy.Granted{Policy: spec.Name, Metrics: opts.metrics().Guest(spec.Name, spec.Artifact.File.Version)}
 		}
 	}
 	e := &Engine{opts: opts, turn: make(chan struct{}, 1), draining: map[*generation]struct{}{}}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/outbound"
 	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -10,9 +11,11 @@ import (
 // capabilities act on, each bounded and named for this policy alone. What was
 // not granted is nil. It outlives instances, and is closed after the policy.
 type Granted struct {
-	Metrics *telemetry.GuestMetrics // those that the policy defines itself; never nil
-	Shared  *state.Shared           // what its instances share, of all versions; never nil
-	HTTP    *outbound.Client        // calls that the policy makes
+	Policy  string                     // its name in the manifest
+	Metrics *telemetry.GuestMetrics    // those that it defines itself; never nil
+	Secrets map[string]manifest.Secret // by the names that it knows them by
+	HTTP    *outbound.Client           // calls that the policy makes
+	Shared  *state.Shared              // what its instances share, of all versions; never nil
 }
 
 // Close lets go of everything. Nobody uses it any more.

@@ -8,9 +8,11 @@ package capability
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -31,7 +33,17 @@ const (
 	tooLarge   status = 8  // it, or the answer, is beyond its bound
 	busy       status = 9  // as many as may be are under way
 	failed     status = 10 // not reached, or broken off
+
+	// Of what a policy may have a number of.
+	noRoom status = 11 // there are as many, or as large, as may be
+	taken  status = 12 // the name is that of something else
 )
+
+// none is the length of a value that there is not: -1.
+const none = 0xffff_ffff
+
+// granted returns what the policy's grants come to.
+func granted(call *wasm.Call) *policy.Granted { return call.Granted.(*policy.Granted) }
 
 // read returns length bytes of the guest's memory, valid until the guest goes
 // on.
@@ -42,6 +54,9 @@ func read(mod api.Module, offset, length uint64) []byte {
 	}
 	return b
 }
+
+// view is bytes of the guest's memory as a string, valid until the guest goes on.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // give writes value at offset if it fits limit, and returns its length in
 // either case.
