@@ -69,9 +69,9 @@ func (s *swapping) history(t testing.TB) []engine.Record {
 }
 
 // post asks the admin API to swap, check or roll back.
-func (s *swapping) post(t testing.TB, path, contentType, body string) (status int, answer string) {
+func (h *host) post(t testing.TB, path, contentType, body string) (status int, answer string) {
 	t.Helper()
-	resp, err := s.admin.Post("http://admin"+path, contentType, strings.NewReader(body))
+	resp, err := h.admin.Post("http://admin"+path, contentType, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

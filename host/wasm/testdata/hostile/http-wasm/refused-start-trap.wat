@@ -1,0 +1,6 @@
+;; traps as it starts
+(module
+  (memory (export "memory") 1)
+  (func (export "_initialize") (unreachable))
+  (func (export "handle_request") (result i64) (i64.const 1))
+  (func (export "handle_response") (param i32 i32)))
