@@ -3,6 +3,8 @@ package meter
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -57,6 +59,7 @@ func plainFunctions(bodies ...string) []byte {
 type machine struct {
 	runtime wazero.Runtime
 	rewrite func([]byte) ([]byte, error)
+	lifts   bool // what is rewritten
 	yields  int
 	used    int64     // ticks, up to the last yield
 	last    *instance // that was loaded
@@ -114,13 +117,38 @@ func (m *machine) instantiate(module []byte, name string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	mod, err := m.runtime.InstantiateWithConfig(context.Background(), module,
+	lifted := Lifted{Code: module}
+	if m.lifts {
+		lifted = Lift(module)
+	}
+	mod, err := m.runtime.InstantiateWithConfig(context.Background(), lifted.Code,
 		wazero.NewModuleConfig().WithName(name).WithStartFunctions())
 	if err != nil {
 		return nil, err
 	}
-	m.last = &instance{m, mod}
-	return m.last, nil
+	i := &instance{m, mod}
+	if err := i.begin(&lifted); err != nil {
+		_ = mod.Close(context.Background())
+		return nil, err
+	}
+	m.last = i
+	return i, nil
+}
+
+// begin does what was lifted out of the module.
+func (i *instance) begin(l *Lifted) error {
+	for _, s := range l.Data {
+		if !i.Memory().Write(s.Offset, s.Bytes) {
+			return errors.New("out of bounds memory access")
+		}
+	}
+	if !l.Start {
+		return nil
+	}
+	if _, err := i.call(Start); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	return nil
 }
 
 func (m *machine) load(t testing.TB, module []byte) *instance {

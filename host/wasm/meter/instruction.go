@@ -22,6 +22,7 @@ const (
 	opLocalTee     = 0x22
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
+	opTableSet     = 0x26
 	opI32Store     = 0x36
 	opI64Store32   = 0x3e
 	opMemorySize   = 0x3f
@@ -51,7 +52,17 @@ type instruction struct {
 	index  uint64 // of the function that is called or referred to, or a branch's depth
 	sized  bool   // it moves as much as the operand on top says
 	shape  shape  // of a block, or of what is called through a table
+	reach  reach  // what else than memory it is about
 }
+
+// reach is what of an instance an instruction changes or depends on, beside what
+// its host can read and write: memory and globals.
+type reach uint8
+
+const (
+	ofTables   reach = 1 + iota // it changes one
+	ofSegments                  // of data or elements
+)
 
 // instruction reads the next one, of WebAssembly 2.0: what wazero accepts by
 // its default (api.CoreFeaturesV2).
@@ -80,6 +91,9 @@ func (r *reader) instruction() instruction {
 		op == 0x3f, op == opI32Const, op == 0x42, // memory.size, constants
 		op == opMemoryGrow, op == 0xd0: // ref.null
 		r.skipLEB()
+		if op == opTableSet {
+			i.reach = ofTables
+		}
 	case op >= 0x28 && op <= 0x3e: // loads and stores
 		r.skipLEB()
 		r.skipLEB()
@@ -90,7 +104,7 @@ func (r *reader) instruction() instruction {
 	case op == 0x44:
 		r.take(8)
 	case op == opMisc:
-		i.sized = r.misc()
+		r.misc(&i)
 	case op == opVector:
 		r.vector()
 	default:
@@ -106,24 +120,33 @@ func (r *reader) unknown(opcode uint64) {
 }
 
 // misc reads the rest of a conversion, or of an instruction on memory or tables.
-// It reports whether that moves as much as the operand on top says.
-func (r *reader) misc() (sized bool) {
+func (r *reader) misc(i *instruction) {
 	switch op := r.u32(); {
 	case op <= 7: // conversions
-		return false
-	case op == 8, op == 10, op == 12, op == 14: // init and copy
+	case op == 8, op == 12: // init
 		r.skipLEB()
 		r.skipLEB()
-		return true
-	case op == 11, op == 15, op == 17: // memory.fill, table.grow, table.fill
+		i.sized, i.reach = true, ofSegments
+	case op == 9, op == 13: // drop
 		r.skipLEB()
-		return true
-	case op <= 17: // drop, table.size
+		i.reach = ofSegments
+	case op == 10, op == 14: // copy
 		r.skipLEB()
-		return false
+		r.skipLEB()
+		i.sized = true
+		if op == 14 {
+			i.reach = ofTables
+		}
+	case op == 11: // memory.fill
+		r.skipLEB()
+		i.sized = true
+	case op == 15, op == 17: // table.grow, table.fill
+		r.skipLEB()
+		i.sized, i.reach = true, ofTables
+	case op == 16: // table.size
+		r.skipLEB()
 	default:
 		r.unknown(op)
-		return false
 	}
 }
 

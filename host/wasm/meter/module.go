@@ -23,9 +23,9 @@ import (
 
 // What a metered module imports and exports beside its own.
 const (
-	Host   = "ergo:meter" // the module it imports from
-	Yield  = "yield"      // (ticks left i32) -> (ticks for the next while i32)
-	Global = "ergo:ticks" // a mutable i32, 0 at the start
+	Host   = "ergo:meter"         // the module it imports from
+	Yield  = "yield"              // (ticks left i32) -> (ticks for the next while i32)
+	Global = hostPrefix + "ticks" // a mutable i32, 0 at the start
 )
 
 // Chunk is for how many ticks a guest may go on by itself. By what a tick costs,

@@ -16,7 +16,7 @@ import (
 )
 
 // The specification's own tests, which come with wazero, behave alike before and
-// after: every instruction of WebAssembly 2.0, and modules that import from each
+// after a module is metered and lifted: every instruction of WebAssembly 2.0, and modules that import from each
 // other.
 func TestSpecification(t *testing.T) {
 	if raceDetector {
@@ -92,6 +92,7 @@ func runSpecification(t *testing.T, dir, file string) {
 		t.Fatal(err)
 	}
 	before, after := newWorld(t, dir, same), newWorld(t, dir, Rewrite)
+	after.lifts = true
 	for n, c := range test.Commands {
 		if next := n + 1; c.Type == "module" && next < len(test.Commands) {
 			c.As = test.Commands[next].As // if it is registered, that comes next
