@@ -111,7 +111,7 @@ type Needs struct {
 type Stats struct {
 	Instances   int    `json:"instances"`    // alive
 	Busy        int    `json:"busy"`         // lent
-	MemoryBytes int64  `json:"memory_bytes"` // held by all instances
+	MemoryBytes int64  `json:"memory_bytes"` // of the system's, held by all instances
 	Created     uint64 `json:"created"`      // since the policy was loaded
 	Discarded   uint64 `json:"discarded"`    // thrown away after a trap, a deadline or for their size
 	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
@@ -120,7 +120,8 @@ type Stats struct {
 	// BackgroundFailures count traps and timeouts in work that no exchange waited for,
 	// such as timers.
 	BackgroundFailures uint64 `json:"background_failures"`
-	Ticks              uint64 `json:"ticks"` // metered cost of all calls: about an instruction each; 0 if it is not metered
+	Ticks              uint64 `json:"ticks"`           // metered cost of all calls: about an instruction each; 0 if it is not metered
+	Plain              string `json:"plain,omitempty"` // why instances start one by one; "" if they are clones of the first
 }
 
 // Loader makes policies of one kind.

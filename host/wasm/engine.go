@@ -10,6 +10,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -36,6 +37,9 @@ type Options struct {
 	// Unmetered leaves out what stops a guest at its deadline. It exists to
 	// measure what that costs: one endless guest stops the whole process.
 	Unmetered bool
+	// HeapMemory keeps the memory of guests on Go's heap, as it is on systems
+	// that have no other way: then nothing is cloned.
+	HeapMemory bool
 
 	clock func() time.Duration // of deadlines; tests have their own
 }
@@ -46,6 +50,7 @@ type Options struct {
 type Engine struct {
 	options Options
 	cache   wazero.CompilationCache
+	pages   *pageTable // nil: the system has none
 
 	mu       sync.Mutex
 	programs map[programKey]*pending
@@ -76,9 +81,14 @@ func Open(options Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	pages, err := openPages()
+	if err != nil {
+		pages = nil
+	}
 	e := &Engine{
 		options:  options,
 		cache:    cache,
+		pages:    pages,
 		programs: make(map[programKey]*pending),
 		pools:    make(map[Trimmer]struct{}),
 		stop:     make(chan struct{}),
@@ -97,7 +107,11 @@ func (e *Engine) Close(ctx context.Context) error {
 	if n := len(e.programs); n > 0 {
 		return fmt.Errorf("close wasm engine: %d modules are still in use", n)
 	}
-	return e.cache.Close(ctx)
+	err := e.cache.Close(ctx)
+	if e.pages != nil {
+		err = errors.Join(err, e.pages.close())
+	}
+	return err
 }
 
 func (e *Engine) trimPools() {

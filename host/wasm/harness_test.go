@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +79,7 @@ func source(module []byte, abi HostModule) Source {
 }
 
 func configFor(callTime time.Duration) InstanceConfig {
-	return InstanceConfig{MemoryBytes: 1 << 20, CallTime: callTime, Log: NewLog(nil, 10), Held: new(atomic.Int64)}
+	return InstanceConfig{MemoryBytes: 1 << 20, CallTime: callTime, Log: NewLog(nil, 10), Held: new(Held)}
 }
 
 func start(t testing.TB, p *Program, config InstanceConfig) *Instance {

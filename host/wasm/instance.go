@@ -25,7 +25,7 @@ type InstanceConfig struct {
 	Log         *Log           // takes what the guest says and prints
 	Guest       any            // goes to Call.Guest, before the guest starts
 	Granted     any            // goes to Call.Granted
-	Held        *atomic.Int64  // adds up the memory of all instances that share it
+	Held        *Held          // adds up the memory of all instances that share it
 	Ticks       *atomic.Uint64 // adds up what all their calls cost; may be nil
 }
 
@@ -40,6 +40,10 @@ type Instance struct {
 	spent    bool
 	nested   bool // a host function has called the guest
 	printed  [2]*lineWriter
+
+	image   *Image // that it is a clone of, or nil
+	globals []api.MutableGlobal
+	reseed  api.Function
 }
 
 // Start makes an instance and runs its start-up, `_initialize` or else `_start`,
@@ -49,10 +53,21 @@ func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, 
 	if !p.retain() {
 		return nil, ErrClosed
 	}
+	return p.instance(ctx, config, nil)
+}
+
+// instance makes an instance that starts, or is a clone. It lets go of the program,
+// or of the image, when it is closed, and if there is none.
+func (p *Program) instance(ctx context.Context, config InstanceConfig, image *Image) (*Instance, error) {
+	options := &p.engine.options
 	i := &Instance{
-		program:  p,
-		call:     Call{Guest: config.Guest, Granted: config.Granted, Log: config.Log, budget: budget{now: p.engine.options.clock}},
-		memory:   memory{limit: uint64(config.MemoryBytes), held: config.Held},
+		program: p,
+		image:   image,
+		call:    Call{Guest: config.Guest, Granted: config.Granted, Log: config.Log, budget: budget{now: options.clock}},
+		memory: memory{
+			limit: uint64(config.MemoryBytes), onHeap: options.HeapMemory, image: image,
+			held: config.Held, pages: p.engine.pages,
+		},
 		callTime: config.CallTime,
 		ticks:    config.Ticks,
 	}
@@ -65,16 +80,20 @@ func (p *Program) Start(ctx context.Context, config InstanceConfig) (*Instance, 
 }
 
 func (i *Instance) start(ctx context.Context) error {
-	// The values go to wazero while it makes the instance; the guest's own
-	// start section runs in there.
+	// The values go to wazero while it makes the instance.
 	i.call.values = experimental.WithMemoryAllocator(ctx, &i.memory)
 	i.call.budget.begin(i.program.engine.options.StartTimeout)
 	module, err := i.program.runtime.InstantiateModule(&i.call, i.program.compiled, i.moduleConfig())
 	i.call.values = nil
 	if err == nil {
 		i.module = module
+	}
+	if i.image != nil && i.memory.err != nil {
+		return errors.Join(err, i.memory.err)
+	}
+	if err == nil {
 		i.call.budget.counter, _ = module.ExportedGlobal(meter.Global).(api.MutableGlobal)
-		err = i.initialize()
+		err = i.begin()
 	}
 	if !i.call.budget.end() || err != nil {
 		i.spent = true
@@ -83,13 +102,36 @@ func (i *Instance) start(ctx context.Context) error {
 	return nil
 }
 
+// begin brings an instance that has nothing yet to where it can be called.
+func (i *Instance) begin() error {
+	if i.image != nil {
+		return i.become()
+	}
+	for _, s := range i.program.lifted.Data {
+		if memory := i.module.Memory(); memory == nil || !memory.Write(s.Offset, s.Bytes) {
+			return fmt.Errorf("%d bytes of data at %d are outside of its memory", len(s.Bytes), s.Offset)
+		}
+	}
+	if i.program.lifted.Start {
+		if err := i.run(i.module.ExportedFunction(meter.Start)); err != nil {
+			return err
+		}
+	}
+	return i.initialize()
+}
+
+// run calls a function of a guest that begins.
+func (i *Instance) run(f api.Function) error {
+	i.call.budget.stack.enter(f)
+	return f.CallWithStack(&i.call, nil)
+}
+
 // initialize runs the function that a reactor exports, or else the one of a
 // command, which may leave the instance usable if it does not exit.
 func (i *Instance) initialize() error {
 	for _, name := range []string{"_initialize", "_start"} {
 		if f := i.module.ExportedFunction(name); f != nil {
-			i.call.budget.stack.enter(f)
-			return f.CallWithStack(&i.call, nil)
+			return i.run(f)
 		}
 	}
 	return nil
@@ -149,7 +191,8 @@ func (r randomness) Read(p []byte) (int, error) {
 // none. It is costly: keep what it returns.
 func (i *Instance) Function(name string) api.Function { return i.module.ExportedFunction(name) }
 
-// Memory returns the instance's linear memory.
+// Memory returns the instance's linear memory. Once the instance is closed or
+// reset, nobody may look at what was read from it: it may not even be there.
 func (i *Instance) Memory() api.Memory { return i.module.Memory() }
 
 // Call returns the context that host functions get.
@@ -208,13 +251,15 @@ func (i *Instance) Close(ctx context.Context) error {
 	if i.module != nil {
 		err = i.module.Close(ctx)
 	}
+	i.memory.Free() // wazero leaves it if it could not make the module
 	for _, w := range i.printed {
 		if w != nil {
 			w.flush()
 		}
 	}
-	if released := i.program.release(ctx); err == nil {
-		err = released
+	release := i.program.release
+	if i.image != nil {
+		release = i.image.release
 	}
-	return err
+	return errors.Join(err, release(ctx))
 }

@@ -282,7 +282,7 @@ func TestPrintingEndsWithTheDeadline(t *testing.T) {
 }
 
 func TestMemoryIsCounted(t *testing.T) {
-	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, nil))
+	p := compile(t, openEngine(t, Options{HeapMemory: true}), guestModule, testABI(startWell, nil))
 	config := configFor(ample)
 	a, err := p.Start(t.Context(), config)
 	if err != nil {

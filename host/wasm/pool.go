@@ -64,6 +64,16 @@ func NewPool[T any](e *Engine, config PoolConfig[T]) *Pool[T] {
 	return p
 }
 
+// Add gives the pool an instance that was made without it, before anybody lends
+// one.
+func (p *Pool[T]) Add(i T) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, i)
+	p.alive++
+	p.counts.Created++
+}
+
 // Acquire lends an instance. It starts one if none is idle, and waits if the
 // pool is full: the error is then ErrOverload, ErrClosed or the context's.
 func (p *Pool[T]) Acquire(ctx context.Context) (T, error) {

@@ -33,6 +33,8 @@ type Program struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	offered  map[string]signatures // by module name, of all that this host has
+	lifted   meter.Lifted          // its code is in compiled
+	reseeds  bool                  // it exports Reseed
 
 	references int // guarded by engine.mu
 }
@@ -97,8 +99,12 @@ func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*P
 		return nil, wrap("compile", err)
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, max(1, runtime.GOMAXPROCS(0)/2))
-	p := &Program{engine: e, key: key, references: 1}
-	p.runtime, p.compiled, err = e.compileModule(ctx, module)
+	p := &Program{engine: e, key: key, references: 1, lifted: meter.Lift(module)}
+	p.runtime, p.compiled, err = e.compileModule(ctx, p.lifted.Code)
+	p.lifted.Code = nil
+	if err == nil {
+		err = p.checkReseed()
+	}
 	if err == nil {
 		err = p.link(ctx, source.ABI)
 	}
@@ -106,6 +112,16 @@ func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*P
 		return nil, errors.Join(err, p.discard(ctx))
 	}
 	return p, nil
+}
+
+// checkReseed looks at what the host calls in clones, whatever the ABI.
+func (p *Program) checkReseed() error {
+	f, found := p.compiled.ExportedFunctions()[Reseed]
+	p.reseeds = found
+	if found && len(f.ParamTypes())+len(f.ResultTypes()) > 0 {
+		return fmt.Errorf("compile: its function %s must be %s", Reseed, signature{})
+	}
+	return nil
 }
 
 // compileModule compiles with the cache, and without if that is what is broken.

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -72,7 +71,7 @@ func newCallerOf(t testing.TB, options wasm.Options, module []byte, config wasm.
 		}
 		return a
 	}}))
-	config.MemoryBytes, config.Log, config.Held = 1<<20, wasm.NewLog(logger, 1<<20), new(atomic.Int64)
+	config.MemoryBytes, config.Log, config.Held = 1<<20, wasm.NewLog(logger, 1<<20), new(wasm.Held)
 	c.instance, err = program.Start(context.Background(), config)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package httpwasm
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -24,10 +25,11 @@ type guest struct {
 	address [64]byte          // room for the source address as text
 }
 
+// startGuest makes a guest: a clone if there is an image and the system has room
+// for one.
 func (p *Policy) startGuest(ctx context.Context) (*guest, error) {
 	g := &guest{policy: p, features: p.always}
-	var err error
-	g.instance, err = p.program.Start(ctx, wasm.InstanceConfig{
+	config := wasm.InstanceConfig{
 		MemoryBytes: int64(p.limits.Memory),
 		CallTime:    p.limits.Time.D(),
 		Log:         p.log,
@@ -35,13 +37,56 @@ func (p *Policy) startGuest(ctx context.Context) (*guest, error) {
 		Granted:     p.granted,
 		Held:        &p.held,
 		Ticks:       &p.ticks,
-	})
+	}
+	var (
+		err   error
+		fault *wasm.Fault
+	)
+	if p.image != nil {
+		g.features = p.features
+		g.instance, err = p.image.Clone(ctx, config)
+	}
+	if p.image == nil || err != nil && !errors.As(err, &fault) {
+		g.features = p.always
+		g.instance, err = p.program.Start(ctx, config)
+	}
 	if err != nil {
 		return nil, err
 	}
 	g.request = g.instance.Function(handleRequest)
 	g.response = g.instance.Function(handleResponse)
 	return g, nil
+}
+
+// begin starts the first guest, as a proof that it starts. If that has an image,
+// it makes room for its first clone.
+func (p *Policy) begin(ctx context.Context) error {
+	first, err := p.startGuest(ctx)
+	if err != nil {
+		return err
+	}
+	image, err := first.snapshot()
+	if err != nil {
+		p.plain = err.Error()
+		p.logger.Info("guests start one by one", "reason", err)
+		p.pool.Add(first)
+		return nil
+	}
+	p.image, p.features = image, first.features
+	first.stop()
+	clone, err := p.startGuest(ctx)
+	if err != nil {
+		return errors.Join(err, image.Close(ctx))
+	}
+	p.pool.Add(clone)
+	return nil
+}
+
+func (g *guest) snapshot() (*wasm.Image, error) {
+	if err := g.policy.program.Clonable(g.policy.grants); err != nil {
+		return nil, err
+	}
+	return g.instance.Snapshot()
 }
 
 func (g *guest) stop() {
@@ -62,6 +107,15 @@ func (g *guest) detach() {
 	call := g.instance.Call()
 	call.Leave(call.Exchange)
 	call.Exchange = nil
+}
+
+// serveAgain reports whether the guest can serve another exchange. If each one is
+// to have its own, it has then forgotten what it did.
+func (g *guest) serveAgain() bool {
+	if g.policy.isolated {
+		return g.instance.Reset()
+	}
+	return !g.instance.Spent()
 }
 
 // handleRequest returns whether the exchange goes on, and what the guest wants

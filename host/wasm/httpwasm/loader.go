@@ -55,12 +55,10 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Load, Policy: spec.Name, Err: err})
 	}
 	p := newPolicy(l.engine, program, &spec, bodies)
-	first, err := p.pool.Acquire(ctx)
-	if err != nil {
+	if err := p.begin(ctx); err != nil {
 		_ = p.pool.Close(ctx) // it is empty
 		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: startError(err, p.log.Reason())})
 	}
-	p.pool.Release(first, false)
 	return p, nil
 }
 

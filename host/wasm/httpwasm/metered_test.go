@@ -23,7 +23,9 @@ func TestMeteredGuestsBehaveAlike(t *testing.T) {
 			do("get_header_names", responseFields, out(6), room), do("set_header_value", responseTrailers, "x-end", "1"),
 		},
 	})
-	metered, unmetered := openEngine(t), openEngineWith(t, wasm.Options{Unmetered: true})
+	// On the heap, memory can be looked at when its guest is gone.
+	metered := openEngineWith(t, wasm.Options{HeapMemory: true})
+	unmetered := openEngineWith(t, wasm.Options{HeapMemory: true, Unmetered: true})
 	for n, s := range scripts {
 		got, memory := footprint(t, metered, s)
 		want, memoryWant := footprint(t, unmetered, s)

@@ -18,17 +18,22 @@ type Policy struct {
 	name      string
 	config    string
 	limits    manifest.Limits
+	grants    []string
 	granted   *policy.Granted
 	bodies    rules
 	supported feature // what a guest may enable
 	always    feature // what policy.toml enables
 	stateless bool    // the guest is given back while the upstream works
 	oneWay    bool    // the guest is not asked about responses
+	isolated  bool    // no guest serves two exchanges
 	program   *wasm.Program
+	image     *wasm.Image // of a guest that has started; nil: there is none
+	features  feature     // of that guest
+	plain     string      // why there is no image
 	pool      *wasm.Pool[*guest]
 	logger    *slog.Logger
 	log       *wasm.Log
-	held      atomic.Int64
+	held      wasm.Held
 	ticks     atomic.Uint64
 	sessions  sync.Pool
 }
@@ -49,11 +54,13 @@ func newPolicy(engine *wasm.Engine, program *wasm.Program, spec *policy.Spec, bo
 		name:      spec.Name,
 		config:    string(spec.Config),
 		limits:    spec.Settings.Limits,
+		grants:    spec.Settings.Grants,
 		granted:   spec.Granted,
 		bodies:    bodies,
 		supported: trailers,
 		stateless: spec.Artifact.File.Needs.Stateless || spec.Artifact.File.Needs.RequestOnly,
 		oneWay:    spec.Artifact.File.Needs.RequestOnly,
+		isolated:  spec.Settings.Isolation == "exchange",
 		program:   program,
 		logger:    logger,
 		log:       wasm.NewLog(logger, spec.Settings.Limits.LogLines),
@@ -127,6 +134,7 @@ func (p *Policy) Stats() policy.Stats {
 		Overloads:   s.Overloads,
 		LinesLost:   p.log.Lost(),
 		Ticks:       p.ticks.Load(),
+		Plain:       p.plain,
 	}
 }
 
@@ -134,6 +142,9 @@ func (p *Policy) Stats() policy.Stats {
 // says so, and they end when they come back.
 func (p *Policy) Close(ctx context.Context) error {
 	err := p.pool.Close(ctx)
+	if p.image != nil {
+		err = errors.Join(err, p.image.Close(ctx))
+	}
 	err = errors.Join(err, p.program.Close(ctx))
 	p.log.Close()
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 // pass carries an exchange through both phases.
@@ -199,7 +200,19 @@ func TestMemoryIsBounded(t *testing.T) {
 	s := script{request: []step{do("grow", 14), do("grow", 1000), do("grow", 1)}}
 	spec := specOf(s)
 	spec.Settings.Limits.Memory = 1 << 20
-	p := loadSpec(t, openEngine(t), spec)
+	for _, onHeap := range []bool{false, true} {
+		p := loadSpec(t, openEngineWith(t, wasm.Options{HeapMemory: onHeap}), spec)
+		testMemoryBound(t, p, s)
+		if got := p.Stats().MemoryBytes; onHeap && got != 1<<20 {
+			t.Errorf("%d bytes held, want %d", got, 1<<20)
+		} else if !onHeap && got >= 1<<17 {
+			t.Errorf("%d bytes held, of which only some were touched", got)
+		}
+	}
+}
+
+func testMemoryBound(t *testing.T, p *Policy, s script) {
+	t.Helper()
 	c := carryWith(t, p, s, newExchange())
 	c.request(policy.Continue)
 	if got := int64(c.result(0)); got != 2 {
@@ -210,19 +223,17 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Errorf("growing beyond the limit returned %d, want -1", got)
 		}
 	}
-	if got := p.Stats().MemoryBytes; got != 1<<20 {
-		t.Errorf("%d bytes held, want %d", got, 1<<20)
-	}
 }
 
 func TestMemoryIsCountedUntilItIsFreed(t *testing.T) {
 	p := load(t, script{request: []step{do("grow", 14), do("trap")}})
 	x := newExchange()
+	image := p.Stats().MemoryBytes // and the first clone, which has written nothing
 	c := carryWith(t, p, script{}, x)
 	_, err := p.OnRequestHead(c.session, x)
 	wantKind(t, err, policy.Trap)
-	if got := p.Stats().MemoryBytes; got != 0 {
-		t.Errorf("%d bytes are held by no instance", got)
+	if got := p.Stats().MemoryBytes; got != image {
+		t.Errorf("%d bytes are held by an image of %d", got, image)
 	}
 }
 

@@ -101,7 +101,7 @@ func (s *session) dropGuest() {
 	if g := s.guest; g != nil {
 		s.guest = nil
 		g.detach()
-		s.policy.pool.Release(g, g.instance.Spent())
+		s.policy.pool.Release(g, !g.serveAgain())
 	}
 }
 

@@ -35,7 +35,7 @@ type fleet struct {
 	log       *wasm.Log
 	badConfig error // what configuration can't be handed over
 
-	memory     atomic.Int64
+	memory     wasm.Held
 	ticks      atomic.Uint64
 	background atomic.Uint64 // failures of work that no exchange waited for
 	events     events
