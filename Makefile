@@ -42,6 +42,10 @@ fuzz: ## every fuzz target for FUZZ (10s)
 bench: ## Ergo beside nginx, HAProxy and Caddy, held against its goals; writes .bench/; FLAGS=-help lists flags
 	$(GO) run ./host/internal/bench $(FLAGS)
 
+.PHONY: bench-wasm
+bench-wasm: ## what an instance costs, started, cloned, or fresh for each exchange, held against goals; FLAGS=-help lists flags
+	$(GO) run ./host/internal/benchwasm $(FLAGS)
+
 .PHONY: micro
 micro: ## Go benchmarks, once each
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
