@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,7 +42,7 @@ func newRelay(t testing.TB, module wasm.HostModule, grants *policy.Granted) *rel
 	r := &relay{t: t, module: module, x: new(exchange.Exchange)}
 	r.instance, err = program.Start(context.Background(), wasm.InstanceConfig{
 		MemoryBytes: 1 << 20, CallTime: 10 * time.Second, Granted: grants,
-		Log: wasm.NewLog(slog.New(slog.DiscardHandler), 100), Held: new(atomic.Int64),
+		Log: wasm.NewLog(slog.New(slog.DiscardHandler), 100), Held: new(wasm.Held),
 	})
 	if err != nil {
 		t.Fatal(err)
