@@ -83,10 +83,12 @@ func check(ctx context.Context, path string, mode engine.Mode, out Streams) (*en
 		return nil, err
 	}
 	log := telemetry.NewLogger(out.Err, m.Host.Log.Format, slog.LevelWarn)
-	p, err := newParts(mode, cacheDir(m), nil, nil, log)
+	w := wiring{mode: mode, cache: cacheDir(m), state: m.State, log: log}
+	p, err := newParts(w)
 	if err != nil {
 		// Another user's host may own the cache; without it compiling is slower.
-		if p, err = newParts(mode, "", nil, nil, log); err != nil {
+		w.cache = ""
+		if p, err = newParts(w); err != nil {
 			return nil, err
 		}
 	}

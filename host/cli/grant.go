@@ -13,5 +13,6 @@ func (p *parts) grant(spec policy.Spec) *policy.Granted {
 	if calls := spec.Settings.HTTP; calls != nil {
 		granted.HTTP = p.outbound(spec.Name, calls)
 	}
+	granted.KV = p.memory(spec.Name, spec.Settings)
 	return granted
 }

@@ -59,7 +59,9 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 		h.telemetry.Access = telemetry.NewAccessLog(accessLog, m.Host.Log.Format, h.telemetry.Metrics.DroppedLines("access"))
 	}
 	listeners := new(doors)
-	if h.parts, err = newParts(mode, cacheDir(m), h.telemetry, listeners, h.log.Logger); err != nil {
+	if h.parts, err = newParts(wiring{
+		mode: mode, cache: cacheDir(m), state: m.State, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
+	}); err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()
 		return errors.Join(err, h.telemetry.Shutdown(last))
@@ -69,7 +71,7 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 		MaxConnections: m.Host.MaxConnections, DrainTimeout: m.Host.DrainTimeout.D(),
 	})
 	listeners.server = h.server
-	h.telemetry.Metrics.SetSource(func() telemetry.Snapshot { return snapshot(h.engine.Status()) })
+	h.telemetry.Metrics.SetSource(func() telemetry.Snapshot { return snapshot(h.engine.Status(), h.state.Stats()) })
 	return nil
 }
 

@@ -25,7 +25,7 @@ func capabilities() []wasm.HostModule {
 	return []wasm.HostModule{
 		capability.Route(), capability.Log(), capability.HTTP(),
 		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
-		capability.Identity(), capability.Identify(),
+		capability.Identity(), capability.Identify(), capability.KV(),
 	}
 }
 
@@ -47,21 +47,36 @@ func grants() []string {
 type parts struct {
 	guests    *wasm.Engine
 	upstreams *upstream.Registry
-	metrics   *telemetry.Metrics // nil: exported nowhere
 	state     *state.Registry
+	metrics   *telemetry.Metrics // nil: exported nowhere
 	engine    *engine.Engine
 }
 
 // cacheDir is where compiled modules are kept below the data directory.
 func cacheDir(m *manifest.Manifest) string { return filepath.Join(m.Host.Data, "cache") }
 
-// newParts puts an engine together; tel and listeners may be nil.
-func newParts(mode engine.Mode, cache string, tel *telemetry.Telemetry, listeners engine.Listeners, log *slog.Logger) (*parts, error) {
-	guests, err := wasm.Open(wasm.Options{CacheDir: cache, Capabilities: capabilities(), Log: log})
+// wiring is what parts are made with.
+type wiring struct {
+	mode      engine.Mode
+	cache     string         // folder; "" for none
+	state     manifest.State // for the life of the process
+	telemetry *telemetry.Telemetry
+	listeners engine.Listeners
+	log       *slog.Logger
+}
+
+// newParts puts an engine together; telemetry and listeners may be nil.
+func newParts(w wiring) (*parts, error) {
+	tel, log := w.telemetry, w.log
+	memory, err := openState(w.state, log)
 	if err != nil {
-		return nil, fmt.Errorf("open compilation cache: %w", err)
+		return nil, err
 	}
-	p := &parts{guests: guests, state: state.NewRegistry(state.Options{})}
+	guests, err := wasm.Open(wasm.Options{CacheDir: w.cache, Capabilities: capabilities(), Log: log})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open compilation cache: %w", err), memory.Close())
+	}
+	p := &parts{guests: guests, state: memory}
 	registry := upstream.Options{Log: log}
 	if tel != nil {
 		p.metrics = tel.Metrics
@@ -69,15 +84,15 @@ func newParts(mode engine.Mode, cache string, tel *telemetry.Telemetry, listener
 	}
 	p.upstreams = upstream.NewRegistry(registry)
 	p.engine = engine.New(engine.Options{
-		Mode: mode, Loaders: loaders(guests), Grants: grants(), Grant: p.grant,
-		Upstreams: p.upstreams, Listeners: listeners, Telemetry: tel, Log: log,
+		Mode: w.mode, Loaders: loaders(guests), Grants: grants(), Grant: p.grant,
+		Upstreams: p.upstreams, Listeners: w.listeners, Telemetry: tel, Log: log,
 	})
 	return p, nil
 }
 
 // close ends the parts, those above first.
 func (p *parts) close(ctx context.Context) error {
-	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx))
+	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.state.Close())
 }
 
 // doors makes a server what an engine wants of listeners.

@@ -3,12 +3,14 @@ package cli
 import (
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
-// snapshot turns an engine's status into what telemetry exports.
-func snapshot(s engine.Status) telemetry.Snapshot {
-	out := telemetry.Snapshot{Generation: telemetry.Generation{
+// snapshot turns an engine's status, and what policies remember, into what telemetry
+// exports.
+func snapshot(s engine.Status, remembered state.Stats) telemetry.Snapshot {
+	out := telemetry.Snapshot{State: stateState(remembered), Generation: telemetry.Generation{
 		Number:   s.Generation.ID,
 		Since:    s.Generation.Since,
 		InFlight: int(s.Generation.InFlight),
@@ -63,4 +65,14 @@ func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyStat
 		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost, Ticks: stats.Ticks,
 		Quarantined: p.Health.Quarantined,
 	}
+}
+
+func stateState(s state.Stats) telemetry.StateState {
+	out := telemetry.StateState{
+		MemoryBytes: s.MemoryBytes, MemoryLimit: s.MemoryLimit, Shared: s.Remote, SharedDown: s.RemoteDown,
+	}
+	for _, p := range s.Policies {
+		out.Stores = append(out.Stores, telemetry.StoreState(p))
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/tier"
 )
 
@@ -15,7 +16,7 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 		{Name: "two", Policies: []engine.PolicyStatus{{Name: "p", Health: health, Shared: true}, {Name: "q", Health: health}}},
 	}}}}
 	instances, quarantined := map[string]int{}, 0
-	for _, p := range snapshot(status).Policies {
+	for _, p := range snapshot(status, state.Stats{}).Policies {
 		instances[p.Policy] += p.Instances
 		if p.Quarantined {
 			quarantined++

@@ -229,6 +229,7 @@ func changedSettings(before, after *manifest.Manifest) []string {
 		{"edge", before.Edge, after.Edge},
 		{"service", before.Service, after.Service},
 		{"split", before.Split, after.Split},
+		{"state", before.State, after.State},
 		{"telemetry", before.Telemetry, after.Telemetry},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {
@@ -251,6 +252,7 @@ func keptUntilRestart(before, after *manifest.Manifest) []string {
 		{"host.watch", before.Host.Watch, after.Host.Watch},
 		{"host.log.format", before.Host.Log.Format, after.Host.Log.Format},
 		{"host.log.access", before.Host.Log.Access, after.Host.Log.Access},
+		{"state", before.State, after.State},
 		{"telemetry", withoutSample(before.Telemetry), withoutSample(after.Telemetry)},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {

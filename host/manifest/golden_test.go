@@ -57,7 +57,7 @@ type world struct {
 
 func (w world) options() []Option {
 	return []Option{
-		WithCapabilities("ergo_route", "ergo_log", "ergo_http", "ergo_secret"),
+		WithCapabilities("ergo_route", "ergo_log", "ergo_http", "ergo_kv", "ergo_secret"),
 		WithEnv(func(name string) (string, bool) {
 			value, ok := w.env[name]
 			return value, ok

@@ -25,6 +25,7 @@ type Manifest struct {
 	Version   int                 `toml:"version" required:"true" min:"1" max:"1"` // of this format: 1
 	Host      Host                `toml:"host"`
 	Telemetry Telemetry           `toml:"telemetry"`
+	State     State               `toml:"state"`
 	Listeners []Listener          `toml:"listener"`
 	Upstreams map[string]Upstream `toml:"upstream"`
 	Policies  map[string]Policy   `toml:"policy"`
@@ -91,6 +92,30 @@ type Telemetry struct {
 	Interval    Duration `toml:"interval" default:"15s" min:"1s"` // between metric exports; default 15s
 	// Prometheus serves /metrics on the admin address. Default true.
 	Prometheus bool `toml:"prometheus" default:"true"`
+}
+
+// State is where what policies remember is kept. The process keeps what it was
+// started with.
+type State struct {
+	// Memory is what all policies together may keep in this process; default 64MiB.
+	Memory Size   `toml:"memory" default:"64MiB" min:"1MiB"`
+	Redis  *Redis `toml:"redis"` // the store that several hosts share; nil: none
+}
+
+// Redis is a server that speaks Redis's protocol and has its scripts, such as
+// Valkey; not a cluster.
+type Redis struct {
+	Address  string       `toml:"address" required:"true"` // "host:port" or "unix:/path"
+	Username string       `toml:"username"`
+	Password Secret       `toml:"password"`
+	Database int          `toml:"database" default:"0" min:"0"` // default 0
+	TLS      *UpstreamTLS `toml:"tls"`                          // nil: none
+	// Timeout of an operation, waiting for a connection included; default 100ms.
+	Timeout     Duration `toml:"timeout" default:"100ms" min:"1ms" max:"10s"`
+	Connections int      `toml:"connections" default:"64" min:"1"` // default 64
+	// Prefix begins all keys: "ergo" (default) makes "ergo:POLICY:KEY". Hosts with one
+	// prefix share what their policies of one name remember.
+	Prefix string `toml:"prefix" default:"ergo"`
 }
 
 // Listener is one address that clients connect to.
@@ -283,6 +308,22 @@ type Policy struct {
 	ProxyWasm *ProxyWasm `toml:"proxy_wasm"`
 	// HTTP is what the policy may call; absent: nothing.
 	HTTP *Outbound `toml:"http"`
+	KV   KV        `toml:"kv"`
+}
+
+// KV bounds what a policy remembers by ergo_kv.
+type KV struct {
+	// Store is "memory" (default), of this process, or "shared", the server of [state].
+	Store string `toml:"store" default:"memory" enum:"memory shared"`
+	// Keys in memory; default 100000. The shared store has bounds of its own.
+	Keys int `toml:"keys" default:"100000" min:"1"`
+	// Bytes of keys and values in memory, and what holds them; default 16MiB.
+	Bytes      Size `toml:"bytes" default:"16MiB" min:"1KiB"`
+	ValueBytes Size `toml:"value_bytes" default:"64KiB" max:"16MiB"` // the largest value; default 64KiB
+	// OnUnavailable says what happens while the shared store is gone: "fail" (default)
+	// ends the call, and on_error decides as for an overload; "tell" lets the policy
+	// decide, which is told so.
+	OnUnavailable string `toml:"on_unavailable" default:"fail" enum:"fail tell"`
 }
 
 // Outbound says what a policy may call of itself, by ergo_http or by the calls of

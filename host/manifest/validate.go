@@ -26,6 +26,7 @@ func validate(d *decoder, m *Manifest) {
 	v := validator{d, m}
 	v.host()
 	v.telemetry()
+	v.state()
 	v.listeners()
 	for _, name := range slices.Sorted(maps.Keys(m.Upstreams)) {
 		if path := place.Key("upstream", name); !v.failed[path] {
@@ -162,6 +163,7 @@ func (v *validator) policy(path string, p Policy) {
 	v.grants(place.Key(path, "grants"), p.Grants)
 	v.calls(path, p)
 	v.secrets(place.Key(path, "secrets"), p)
+	v.remembers(path, p)
 }
 
 // grants checks that capabilities are known and named once.

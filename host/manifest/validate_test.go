@@ -77,6 +77,7 @@ func TestWarnings(t *testing.T) {
 	const text = `version = 1
 listener = [{ address = ":8080" }]
 policy.spare.source = "spare"
+policy.spare.kv.keys = 1
 service.upstream = "origin"
 [upstream.origin]
 endpoints = ["http://127.0.0.1:9000"]
@@ -89,9 +90,10 @@ endpoints = ["ergo:echo"]
 		t.Fatal(err)
 	}
 	const want = `proxy.toml:3:8: policy.spare: no stage uses it: use it in a stage, or remove it
-proxy.toml:7:1: upstream.origin.tls: has no effect: no endpoint is https: write https endpoints, or remove it
-proxy.toml:7:9: upstream.origin.tls.insecure: any certificate is accepted: name the authority in ca instead
-proxy.toml:8:11: upstream.idle: nothing is sent to it: name it in service.upstream, grant a policy ergo_route, or remove it`
+proxy.toml:4:14: policy.spare.kv: has no effect without the grant ergo_kv: add "ergo_kv" to grants, or remove it
+proxy.toml:8:1: upstream.origin.tls: has no effect: no endpoint is https: write https endpoints, or remove it
+proxy.toml:8:9: upstream.origin.tls.insecure: any certificate is accepted: name the authority in ca instead
+proxy.toml:9:11: upstream.idle: nothing is sent to it: name it in service.upstream, grant a policy ergo_route, or remove it`
 	if got := m.Warnings().Error(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

@@ -16,6 +16,14 @@ type Granted struct {
 	Secrets map[string]manifest.Secret // by the names that it knows them by
 	HTTP    *outbound.Client           // calls that the policy makes
 	Shared  *state.Shared              // what its instances share, of all versions; never nil
+	KV      *KV                        // what it remembers
+}
+
+// KV is what a policy remembers from one exchange to the next. It belongs to the
+// process, so nobody closes it.
+type KV struct {
+	Store *state.Store
+	Tell  bool // the policy is told that the store is gone; else its call fails
 }
 
 // Close lets go of everything. Nobody uses it any more.

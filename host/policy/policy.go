@@ -150,7 +150,7 @@ const (
 	Config               // its configuration was refused
 	Trap                 // it broke: trap, exit, protocol error
 	Timeout              // it did not return in time
-	Overload             // no instance was free in time
+	Overload             // no instance, or nothing else that it needs, was there in time
 )
 
 var kindNames = [...]string{"load", "config", "trap", "timeout", "overload"}

@@ -15,6 +15,7 @@ type Snapshot struct {
 	Tiers      []TierState
 	Upstreams  []UpstreamState
 	Endpoints  []EndpointState
+	State      StateState
 }
 
 // Generation is the state of the current generation and of those that still
@@ -118,6 +119,7 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	s := (*source)()
 	e := emitter(ch)
 	e.generation(&s.Generation)
+	e.state(&s.State)
 	for _, p := range sumPolicies(s.Policies) {
 		e.policy(p)
 	}

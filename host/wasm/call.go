@@ -22,10 +22,11 @@ type Call struct {
 	// Log takes what the guest says.
 	Log *Log
 
-	budget budget
-	names  intern
-	kept   []Keeper
-	values context.Context // only while the instance is made
+	budget  budget
+	failure error // by Fail
+	names   intern
+	kept    []Keeper
+	values  context.Context // only while the instance is made
 }
 
 var _ context.Context = (*Call)(nil)
@@ -65,6 +66,15 @@ func (c *Call) Resume() { c.budget.resume() }
 // Check traps a guest whose time is up. Host functions whose work grows with
 // what they are given call it.
 func (c *Call) Check() { c.budget.check() }
+
+// Fail has the call under way fail with err once the guest has returned, whatever
+// it returns: what it needs is not available. The guest is not to blame and not
+// trapped, because a trap would cost its instance with each exchange while, say, a
+// server is down.
+func (c *Call) Fail(err error) { c.failure = err }
+
+// Failed returns what Fail was given during the call under way.
+func (c *Call) Failed() error { return c.failure }
 
 // Deadline follows context.Context. The deadline moves with every Pause, so
 // none is told.

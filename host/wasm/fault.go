@@ -18,14 +18,16 @@ const (
 	Exited                         // it ended itself (proc_exit)
 	StackOverflow                  // it called itself too deep
 	OutOfMemory                    // it trapped after it was refused more memory
+	Unavailable                    // what it needs is gone: Call.Fail
 )
 
-var faultNames = [...]string{"trap", "timeout", "exit", "stack overflow", "out of memory"}
+var faultNames = [...]string{"trap", "timeout", "exit", "stack overflow", "out of memory", "unavailable"}
 
 // String returns the kind in words.
 func (k FaultKind) String() string { return faultNames[k] }
 
-// Fault is the failure of one call into a guest. The instance is spent.
+// Fault is the failure of one call into a guest. The instance is spent, except that
+// after Unavailable it may not be: Instance.Spent tells.
 type Fault struct {
 	Kind FaultKind
 	Err  error // wazero's, with the guest's stack; or the host function's, wrapped
@@ -40,6 +42,8 @@ func (f *Fault) Unwrap() error { return f.Err }
 func (i *Instance) fault(err error) *Fault {
 	var exit *sys.ExitError
 	switch {
+	case i.call.failure != nil:
+		return &Fault{Unavailable, i.call.failure}
 	case errors.Is(err, ErrTime), errors.Is(err, ErrTicks), i.call.budget.expired:
 		return &Fault{TimedOut, err}
 	case errors.Is(err, ErrStack), strings.HasPrefix(err.Error(), stackOverflow):

@@ -199,8 +199,10 @@ func (i *Instance) Memory() api.Memory { return i.module.Memory() }
 func (i *Instance) Call() *Call { return &i.call }
 
 // Invoke calls a function with parameters and results on stack, within the time
-// of one call. The error is a *Fault, after which the instance is spent.
+// of one call. The error is a *Fault, after which the instance is spent, unless it
+// is Unavailable and the guest returned.
 func (i *Instance) Invoke(f api.Function, stack []uint64) error {
+	i.call.failure = nil
 	i.call.budget.begin(i.callTime)
 	i.call.budget.stack.enter(f)
 	err := f.CallWithStack(&i.call, stack)
@@ -209,12 +211,20 @@ func (i *Instance) Invoke(f api.Function, stack []uint64) error {
 		i.ticks.Add(i.call.budget.ticks)
 	}
 	if inTime && err == nil {
-		return nil
+		return i.unavailable()
 	} else if err == nil {
 		err = ErrTime // it came to its end, but late
 	}
 	i.spent = true
 	return i.fault(err)
+}
+
+// unavailable is what a call comes to that went well but for Call.Fail.
+func (i *Instance) unavailable() error {
+	if i.call.failure == nil {
+		return nil
+	}
+	return &Fault{Unavailable, i.call.failure}
 }
 
 // ErrNested is what a guest is trapped with whose allocator, which a host function

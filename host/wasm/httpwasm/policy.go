@@ -203,10 +203,18 @@ func (p *Policy) failure(err error) error {
 	}
 	kind := policy.Overload
 	if errors.As(err, &fault) {
-		kind = policy.Trap
-		if fault.Kind == wasm.TimedOut {
-			kind = policy.Timeout
-		}
+		kind = kindOf(fault.Kind)
 	}
 	return &policy.Error{Kind: kind, Policy: p.name, Err: err}
+}
+
+// kindOf is what a guest's fault is to failure rules.
+func kindOf(fault wasm.FaultKind) policy.Kind {
+	switch fault {
+	case wasm.TimedOut:
+		return policy.Timeout
+	case wasm.Unavailable:
+		return policy.Overload
+	}
+	return policy.Trap
 }

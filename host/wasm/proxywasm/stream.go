@@ -82,11 +82,19 @@ func (s *stream) touch(way int, at place, call func() error) error {
 	}
 	v.off()
 	d.at = before
-	if err != nil {
-		v.die(err)
-		return s.fleet.failure(err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if !spared(err) || v.instance.Spent() {
+		v.die(err)
+	}
+	return s.fleet.failure(err)
+}
+
+// spared reports whether a guest may go on after an error: it was not its own.
+func spared(err error) bool {
+	var fault *wasm.Fault
+	return errors.As(err, &fault) && fault.Kind == wasm.Unavailable
 }
 
 // create makes the stream's context. The vm is held and on the stream.
@@ -183,9 +191,12 @@ func (f *fleet) failure(err error) error {
 	}
 	failure := &policy.Error{Kind: policy.Overload, Policy: f.name, Err: err}
 	if errors.As(err, &fault) {
-		failure.Kind = policy.Trap
-		if fault.Kind == wasm.TimedOut {
+		switch fault.Kind {
+		case wasm.TimedOut:
 			failure.Kind = policy.Timeout
+		case wasm.Unavailable: // an overload
+		default:
+			failure.Kind = policy.Trap
 		}
 	}
 	if errors.Is(err, errLost) {
