@@ -33,6 +33,7 @@ type fleet struct {
 	granted   *policy.Granted
 	logger    *slog.Logger
 	log       *wasm.Log
+	bodyPause time.Duration
 	badConfig error // what configuration can't be handed over
 
 	memory     wasm.Held
@@ -85,6 +86,8 @@ func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *p
 		log:      wasm.NewLog(logger, limits.LogLines),
 		freed:    make(chan struct{}),
 		queues:   map[uint32]bool{},
+
+		bodyPause: maxBodyPause,
 	}
 	f.events.fleet = f
 	f.config, f.badConfig = configuration(spec.Config)

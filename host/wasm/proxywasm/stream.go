@@ -1,8 +1,10 @@
 package proxywasm
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -119,11 +121,21 @@ func (f *fleet) newID(v *vm) uint32 {
 	}
 }
 
+// maxBodyPause bounds a pause at the end of a body, where no deadline of the
+// exchange may be left.
+const maxBodyPause = time.Minute
+
 // await waits until the guest resumes a message, answers or closes the stream, or
 // until the exchange ends. Meanwhile others may have the guest touch it. The vm is
 // held, also when it returns, unless it is lost.
 func (s *stream) await(way int, at place) error {
 	v, d, life := s.vm, &s.ways[way], s.x.Context()
+	var limit <-chan time.Time
+	if at == atBody {
+		timer := time.NewTimer(s.fleet.bodyPause)
+		defer timer.Stop()
+		limit = timer.C
+	}
 	for !d.resumed && !s.answered() {
 		if d.wake == nil {
 			d.wake = make(chan struct{}, 1)
@@ -137,6 +149,8 @@ func (s *stream) await(way int, at place) error {
 		case <-v.dead:
 		case <-life.Done():
 			err = s.fleet.outOfTime(exchange.CauseOf(life))
+		case <-limit:
+			err = s.fleet.outOfTime(context.DeadlineExceeded)
 		}
 		v.held <- struct{}{}
 		d.at, d.waits = before, false

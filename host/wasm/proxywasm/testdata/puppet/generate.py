@@ -1,5 +1,6 @@
 """Writes puppet.wat: a guest whose callbacks are all answered by the test (puppet.call), and that has a
-function for each import, so that the test can call the host as a guest does.
+function for each import, so that the test can call the host as a guest does. Two answers are orders: -1 to
+trap, -2 to go on for ever.
 
     python3 generate.py > puppet.wat && npx --yes --package=wabt@1.0.39 wat2wasm puppet.wat -o puppet.wasm
 """
@@ -49,12 +50,14 @@ for index, entry in enumerate(CALLBACKS):
     count, result = int(kind[0]), kind.endswith("r")
     args = "".join(f" (local.get {i})" for i in range(count)) + " (i32.const 0)" * (5 - count)
     body = f"(call $call (i32.const {index}){args})"
-    print(f'  (func (export "{name}") (param{" i32" * count}){" (result i32)" if result else ""} {body if result else f"(drop {body})"})')
+    print(f'  (func (export "{name}") (param{" i32" * count}){" (result i32)" if result else ""} {"" if result else "(drop "}(call $obey {body}){"" if result else ")"})')
 for entry in IMPORTS:
     name, _, params = entry.partition("/")
     types = "".join(f" {TYPES[p]}" for p in params)
     param = f" (param{types})" if types else ""
     args = "".join(f" (local.get {i})" for i in range(len(params)))
     print(f'  (func (export "host_{name}"){param} (result i32) (call ${name}{args}))')
-print('  (func (export "spin") (loop $again (br $again)))')
-print('  (func (export "trap") (unreachable)))')
+print("""  (func $obey (param $answer i32) (result i32)
+    (if (i32.eq (local.get $answer) (i32.const -1)) (then (unreachable)))
+    (if (i32.eq (local.get $answer) (i32.const -2)) (then (loop $again (br $again))))
+    (local.get $answer)))""")
