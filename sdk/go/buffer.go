@@ -21,6 +21,22 @@ func read(get func(buf []byte) uint32) []byte {
 	}
 }
 
+// none is the length of a value that there is not.
+const none = 1<<32 - 1
+
+// readFound is read for a getter that may find nothing.
+func readFound(get func(buf []byte) uint32) (value string, found bool) {
+	found = true
+	bytes := read(func(buf []byte) uint32 {
+		length := get(buf)
+		if found = length != none; !found {
+			return 0
+		}
+		return length
+	})
+	return string(bytes), found
+}
+
 // readList calls a getter that returns count<<32 | length and writes values that
 // end with NUL each.
 func readList(get func(buf []byte) uint64) []string {

@@ -34,13 +34,18 @@ type Fake struct {
 	Fetch    func(Call) (Answered, error)
 	calls    map[uint32]fakeCall
 	lastCall uint32
+
+	Metrics  []FakeMetric // in the order in which they were defined
+	Secrets  map[string]string
+	Clock    FakeClock
+	Identity FakeIdentity
 }
 
 // NewFake makes an exchange with this request and nothing else.
 func NewFake(method, target string, header ...Field) *Fake {
 	return &Fake{
 		Method: method, Target: target, Protocol: "HTTP/1.1", Source: "192.0.2.1:1234",
-		Status: 200, RequestHeader: header,
+		Status: 200, RequestHeader: header, Clock: FakeClock{Remaining: 1<<63 - 1},
 	}
 }
 
