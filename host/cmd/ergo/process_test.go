@@ -38,19 +38,24 @@ func start(t *testing.T, binary, folder string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.once.Do(func() {
-			if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-				t.Errorf("stop: %v", err)
-			}
-			if err := p.cmd.Wait(); err != nil {
-				t.Errorf("ergo %v: %v\n%s", args, err, p.log.String())
-			}
-		})
+		p.stop()
 		if t.Failed() {
 			t.Logf("ergo %v:\n%s", args, p.log.String())
 		}
 	})
 	return p
+}
+
+// stop ends the process gently, and returns when it is gone.
+func (p *process) stop() {
+	p.once.Do(func() {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			p.t.Errorf("stop: %v", err)
+		}
+		if err := p.cmd.Wait(); err != nil {
+			p.t.Errorf("%v: %v\n%s", p.cmd, err, p.log.String())
+		}
+	})
 }
 
 // kill ends the process at once, and returns when it is gone.
