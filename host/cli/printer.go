@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,6 +127,19 @@ func count(n int, noun string) string {
 		noun = stem + "ie"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// cost returns a number of ticks with the digits that matter to a person.
+func cost(ticks uint64) string {
+	for _, unit := range []struct {
+		size   uint64
+		suffix string
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+		if ticks >= unit.size {
+			return fmt.Sprintf("%.1f%s", float64(ticks)/float64(unit.size), unit.suffix)
+		}
+	}
+	return strconv.FormatUint(ticks, 10)
 }
 
 // short returns a duration with the digits that matter to a person.

@@ -94,7 +94,7 @@ func printPolicies(p *printer, t engine.TierStatus) {
 			rows = append(rows, []string{
 				stage.Name, use.Name, use.Version, health(p, use),
 				fmt.Sprintf("%d/%d", s.Busy, s.Instances), size(s.MemoryBytes),
-				strconv.FormatUint(s.Discarded, 10), p.dim.Render(digest(use.Digest)),
+				strconv.FormatUint(s.Discarded, 10), cost(s.Ticks), p.dim.Render(digest(use.Digest)),
 			})
 		}
 	}
@@ -102,7 +102,7 @@ func printPolicies(p *printer, t engine.TierStatus) {
 		return
 	}
 	p.section("Policies of " + t.Name)
-	p.table([]string{"STAGE", "POLICY", "VERSION", "HEALTH", "BUSY", "MEMORY", "DISCARDED", "DIGEST"}, rows)
+	p.table([]string{"STAGE", "POLICY", "VERSION", "HEALTH", "BUSY", "MEMORY", "DISCARDED", "TICKS", "DIGEST"}, rows)
 }
 
 func health(p *printer, use engine.PolicyStatus) string {

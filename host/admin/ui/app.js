@@ -129,6 +129,7 @@ function policyCard(tier, stage, use, rate) {
       rate && el("span", {}, `${amount(rate.perSecond("ergo_policy_calls_total", { ...labels, outcome: "answered" }))} answered/s`),
       el("span", {}, `${health.stats.busy} of ${health.stats.instances} busy`),
       el("span", {}, bytes(health.stats.memory_bytes)),
+      rate && el("span", { title: "metered cost: about one for an instruction" }, `${amount(rate.perSecond("ergo_policy_ticks_total", labels))} ticks/s`),
       health.stats.discarded ? el("span", { class: "bad" }, `${health.stats.discarded} discarded`) : ""));
 }
 
