@@ -74,6 +74,60 @@ mod imports {
         pub fn set_retries(count: u32) -> u32;
     }
 
+    #[link(wasm_import_module = "ergo_metric")]
+    unsafe extern "C" {
+        #[link_name = "define"]
+        pub fn define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
+        #[link_name = "add"]
+        pub fn add_metric(id: u32, delta: i64) -> u32;
+        #[link_name = "record"]
+        pub fn record_metric(id: u32, value: i64) -> u32;
+        #[link_name = "value"]
+        pub fn metric_value(id: u32, value: *mut u64) -> u32;
+    }
+
+    #[link(wasm_import_module = "ergo_secret")]
+    unsafe extern "C" {
+        #[link_name = "get"]
+        pub fn get_secret(name: *const u8, length: usize, buf: *mut u8, limit: usize) -> usize;
+    }
+
+    #[link(wasm_import_module = "ergo_clock")]
+    unsafe extern "C" {
+        #[link_name = "wall"]
+        pub fn clock_wall() -> u64;
+        #[link_name = "monotonic"]
+        pub fn clock_monotonic() -> u64;
+        #[link_name = "began"]
+        pub fn clock_began() -> u64;
+        #[link_name = "remaining"]
+        pub fn clock_remaining() -> u64;
+    }
+
+    #[link(wasm_import_module = "ergo_identity")]
+    unsafe extern "C" {
+        #[link_name = "subject"]
+        pub fn get_subject(buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "method"]
+        pub fn get_identifier(buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "attribute"]
+        pub fn get_attribute(name: *const u8, length: usize, buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "attribute_names"]
+        pub fn get_attribute_names(buf: *mut u8, limit: usize) -> u64;
+    }
+
+    #[link(wasm_import_module = "ergo_identify")]
+    unsafe extern "C" {
+        pub fn identify(subject: *const u8, length: usize) -> u32;
+        pub fn set_attribute(
+            name: *const u8,
+            name_length: usize,
+            value: *const u8,
+            value_length: usize,
+        ) -> u32;
+        pub fn forget() -> u32;
+    }
+
     #[link(wasm_import_module = "ergo_http")]
     unsafe extern "C" {
         #[link_name = "start"]

@@ -69,7 +69,7 @@ pub struct Values {
 }
 
 impl Values {
-    fn new((count, bytes): (usize, Vec<u8>)) -> Self {
+    pub(crate) fn new((count, bytes): (usize, Vec<u8>)) -> Self {
         Values { count, bytes }
     }
 

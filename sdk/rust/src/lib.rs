@@ -4,16 +4,20 @@
 mod abi;
 mod body;
 mod buffer;
+pub mod clock;
 mod config;
 mod header;
 pub mod http;
+pub mod identity;
 pub mod json;
 pub mod log;
+pub mod metric;
 mod policy;
 pub mod random;
 mod request;
 mod response;
 pub mod route;
+pub mod secret;
 mod target;
 pub mod template;
 #[cfg(not(target_arch = "wasm32"))]

@@ -26,6 +26,8 @@
 //! It keeps to the ABI's buffer protocol, but does not know phases: what a policy may do when is for
 //! tests in the real host.
 
+mod grants;
+
 use std::cell::RefCell;
 use std::mem;
 
@@ -59,6 +61,15 @@ pub struct Host {
     pub hash_key: Option<Vec<u8>>,
     pub timeout_ms: Option<u32>,
     pub retries: Option<u32>,
+    /// Metrics that the policy has defined, in order.
+    pub metrics: Vec<Metric>,
+    /// Secrets by name.
+    pub secrets: Vec<(String, Vec<u8>)>,
+    pub clock: Clock,
+    /// Who the client is; empty for nobody.
+    pub subject: String,
+    /// What else is known of the client, by name.
+    pub attributes: Vec<(String, String)>,
     /// What calls to other hosts are answered, one after another; beyond them none is granted.
     pub answers: Vec<Answered>,
     /// The calls that were made: method, URL, fields with NUL after each name and value, body.
@@ -67,6 +78,30 @@ pub struct Host {
     pub open_calls: usize,
     /// The answers that were given, by handle.
     given: Vec<Answered>,
+}
+
+/// A metric that a policy has defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// 0 counter, 1 gauge, 2 histogram.
+    pub kind: u32,
+    /// The name that the policy gave.
+    pub name: String,
+    /// Of a counter or gauge.
+    pub value: i64,
+    /// By a histogram.
+    pub observed: Vec<i64>,
+}
+
+/// The time, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the names are those of the ABI")]
+pub struct Clock {
+    pub wall: u64,
+    pub monotonic: u64,
+    pub began: u64,
+    /// Until the exchange's deadline, if it has one.
+    pub remaining: Option<u64>,
 }
 
 thread_local! {
@@ -141,6 +176,7 @@ fn values(fields: &Fields, name: &str) -> Vec<String> {
     reason = "the ABI's contract: pointers are valid for their lengths"
 )]
 pub(crate) mod abi {
+    pub use super::grants::*;
     use super::*;
     use std::slice;
 
@@ -149,13 +185,13 @@ pub(crate) mod abi {
         unsafe { slice::from_raw_parts(from, length) }
     }
 
-    unsafe fn text(from: *const u8, length: usize) -> String {
+    pub(super) unsafe fn text(from: *const u8, length: usize) -> String {
         // SAFETY: the caller keeps the ABI's contract.
         String::from_utf8_lossy(unsafe { bytes(from, length) }).into_owned()
     }
 
     /// The buffer protocol: writes what fits as a whole, returns what is needed.
-    unsafe fn give(value: &[u8], buf: *mut u8, limit: usize) -> usize {
+    pub(super) unsafe fn give(value: &[u8], buf: *mut u8, limit: usize) -> usize {
         if value.len() <= limit {
             // SAFETY: the value fits the caller's buffer.
             unsafe { buf.copy_from(value.as_ptr(), value.len()) };
@@ -163,7 +199,7 @@ pub(crate) mod abi {
         value.len()
     }
 
-    unsafe fn give_list(values: &[Vec<u8>], buf: *mut u8, limit: usize) -> u64 {
+    pub(super) unsafe fn give_list(values: &[Vec<u8>], buf: *mut u8, limit: usize) -> u64 {
         let joined: Vec<u8> =
             values.iter().flat_map(|value| [value, &b"\0"[..]].concat()).collect();
         // SAFETY: passed on.
@@ -171,7 +207,7 @@ pub(crate) mod abi {
         (values.len() as u64) << 32 | length as u64
     }
 
-    fn with<T>(act: impl FnOnce(&mut Host) -> T) -> T {
+    pub(super) fn with<T>(act: impl FnOnce(&mut Host) -> T) -> T {
         HOST.with_borrow_mut(act)
     }
 
