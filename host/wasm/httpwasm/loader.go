@@ -54,6 +54,9 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 	if err != nil {
 		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Load, Policy: spec.Name, Err: err})
 	}
+	if spec.Config, err = policy.GuestConfig(spec.Config); err != nil {
+		return nil, l.refuse(ctx, program, &policy.Error{Kind: policy.Config, Policy: spec.Name, Err: err})
+	}
 	p := newPolicy(l.engine, program, &spec, bodies)
 	if err := p.begin(ctx); err != nil {
 		_ = p.pool.Close(ctx) // it is empty

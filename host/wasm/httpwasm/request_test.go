@@ -1,6 +1,7 @@
 package httpwasm
 
 import (
+	"encoding/json"
 	"net/netip"
 	"testing"
 
@@ -49,6 +50,23 @@ func TestGetConfig(t *testing.T) {
 	if got, want := c.text(0), string(s.config()); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// What Dapr hands over is a text, which may be no JSON.
+func TestGetConfigOfText(t *testing.T) {
+	s := script{request: []step{do("get_config", out(0), room)}}
+	spec := specOf(s)
+	spec.Config, _ = json.Marshal(map[string]any{
+		"@type": "type.googleapis.com/google.protobuf.BytesValue", "value": s.config(),
+	})
+	c := carryWith(t, loadSpec(t, openEngine(t), spec), s, newExchange())
+	c.request(policy.Continue)
+	if got, want := c.text(0), string(s.config()); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	spec.Config = []byte(`{"@type":"nonsense"}`)
+	_, err := NewLoader(openEngine(t)).Load(t.Context(), spec)
+	wantKind(t, err, policy.Config)
 }
 
 // Behind a trusted proxy the client is whom the proxy names.

@@ -34,7 +34,7 @@ type fleet struct {
 	logger    *slog.Logger
 	log       *wasm.Log
 	bodyPause time.Duration
-	badConfig error // what configuration can't be handed over
+	badConfig error // why the configuration can't be handed over
 
 	memory     wasm.Held
 	ticks      atomic.Uint64
@@ -90,7 +90,7 @@ func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *p
 		bodyPause: maxBodyPause,
 	}
 	f.events.fleet = f
-	f.config, f.badConfig = configuration(spec.Config)
+	f.config, f.badConfig = policy.GuestConfig(spec.Config)
 	f.bodies[request] = ruleOf(needs.RequestBody, limits.RequestBody,
 		shapes[onRequestBody].exported || shapes[onRequestTrailers].exported)
 	f.bodies[response] = ruleOf(needs.ResponseBody, limits.ResponseBody, !f.oneway &&

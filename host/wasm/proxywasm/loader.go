@@ -19,11 +19,8 @@ package proxywasm
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -122,35 +119,4 @@ func checkNeeds(spec *policy.Spec) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// configuration returns what proxy_on_configure can read. It is JSON, but for what
-// Envoy and Istio hand over as the text in it: a StringValue or BytesValue.
-func configuration(config []byte) ([]byte, error) {
-	var any struct {
-		Type  string          `json:"@type"`
-		Value json.RawMessage `json:"value"`
-	}
-	if json.Unmarshal(config, &any) != nil || any.Type == "" {
-		return config, nil
-	}
-	var text string
-	switch kind := any.Type[strings.LastIndexByte(any.Type, '/')+1:]; kind {
-	case "google.protobuf.Struct":
-		return any.Value, nil
-	case "google.protobuf.StringValue", "google.protobuf.BytesValue":
-		if err := json.Unmarshal(any.Value, &text); err != nil {
-			return nil, fmt.Errorf("config: value of a %s: %w", kind, err)
-		}
-		if kind == "google.protobuf.StringValue" {
-			return []byte(text), nil
-		}
-		plain, err := base64.StdEncoding.DecodeString(text)
-		if err != nil {
-			return nil, fmt.Errorf("config: value of a %s: %w", kind, err)
-		}
-		return plain, nil
-	default:
-		return nil, fmt.Errorf("config: @type %q is not known: it is google.protobuf.StringValue, BytesValue or Struct", any.Type)
-	}
 }
