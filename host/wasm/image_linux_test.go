@@ -232,6 +232,13 @@ func TestNobodyWritesToAnImage(t *testing.T) {
 	}
 }
 
+// What is no memory and no global can't carry anything from one exchange to the
+// next, either.
+func TestStreamsStayAsTheyAre(t *testing.T) {
+	p := compile(t, openEngine(t, Options{}), cloneModule, testABI(startWell, nil))
+	wantCall(t, start(t, p, configFor(ample)), "hush", 3)
+}
+
 // What a clone takes from the system goes with it.
 func TestManyClonesLeaveNothing(t *testing.T) {
 	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, nil))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -201,9 +202,28 @@ var meterModule = HostModule{Name: meter.Host, Functions: []HostFunction{{
 // and the log.
 var wasiModules = []string{wasi_snapshot_preview1.ModuleName, "wasi_unstable"}
 
+// streamFunctions would change the streams of a guest, which are all the files that
+// it has, by how many parameters they take. They do not: an instance has no state
+// but what an image has.
+var streamFunctions = map[string]int{"fd_close": 1, "fd_renumber": 2, "fd_fdstat_set_flags": 2}
+
+func keepStreams(_ context.Context, stack []uint64) {
+	const stderr, badf, notcapable = 2, 8, 76
+	if uint32(stack[0]) > stderr {
+		stack[0] = badf
+		return
+	}
+	stack[0] = notcapable
+}
+
 func (p *Program) linkWASI(ctx context.Context, name string) error {
 	builder := p.runtime.NewHostModuleBuilder(name)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(builder)
+	for name, params := range streamFunctions {
+		builder.NewFunctionBuilder().
+			WithGoFunction(api.GoFunc(keepStreams), slices.Repeat([]api.ValueType{I32}, params), []api.ValueType{I32}).
+			Export(name)
+	}
 	module, err := builder.Instantiate(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,9 @@
 ;; function; and that draws anew what it got by chance.
 (module
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_fdstat_set_flags" (func $fd_fdstat_set_flags (param i32 i32) (result i32)))
 
   (memory (export "memory") 2)
   (table 2 funcref)
@@ -38,6 +41,14 @@
     (global.set $whole (i64.const 1000))
     (global.set $chosen (i32.const 0))
     (i32.store8 (i32.const 65537) (i32.const 100)))
+
+  ;; would change its streams for whoever comes next; counts what is refused
+  (func (export "hush") (result i32)
+    (i32.add
+      (i32.ne (call $fd_close (i32.const 1)) (i32.const 0))
+      (i32.add
+        (i32.ne (call $fd_renumber (i32.const 1) (i32.const 2)) (i32.const 0))
+        (i32.ne (call $fd_fdstat_set_flags (i32.const 1) (i32.const 1)) (i32.const 0)))))
 
   (func (export "drawn") (result i64) (i64.load (i32.const 32)))
   (func (export "ergo_reseed")
