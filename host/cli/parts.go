@@ -25,7 +25,7 @@ func capabilities() []wasm.HostModule {
 	return []wasm.HostModule{
 		capability.Route(), capability.Log(), capability.HTTP(),
 		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
-		capability.Identity(), capability.Identify(), capability.KV(),
+		capability.Identity(), capability.Identify(), capability.KV(), capability.Random(),
 	}
 }
 

@@ -29,6 +29,9 @@ type Fake struct {
 	TimeoutMS         uint32
 	Retries           uint32
 
+	// Random answers draws of randomness; nil: all are zeros.
+	Random func([]byte)
+
 	// Fetch answers calls to other hosts; nil: none is granted. Its error is one of
 	// this package's.
 	Fetch    func(Call) (Answered, error)
@@ -157,6 +160,13 @@ func setUpstream(name string) uint32 {
 	}
 	current.Upstream = name
 	return 0
+}
+
+func drawRandom(b []byte) {
+	clear(b)
+	if current.Random != nil {
+		current.Random(b)
+	}
 }
 
 func setHashKey(key string) uint32 {

@@ -65,6 +65,12 @@ mod imports {
         pub fn random_get(buf: *mut u8, length: usize) -> u32;
     }
 
+    #[link(wasm_import_module = "ergo_random")]
+    unsafe extern "C" {
+        #[link_name = "get"]
+        pub fn random_fill(buf: *mut u8, length: usize);
+    }
+
     #[link(wasm_import_module = "ergo_route")]
     unsafe extern "C" {
         pub fn set_upstream(name: *const u8, length: usize) -> u32;

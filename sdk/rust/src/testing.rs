@@ -341,6 +341,13 @@ pub(crate) mod abi {
         0
     }
 
+    pub unsafe fn random_fill(buf: *mut u8, length: usize) {
+        let bytes = with(|host| host.random.to_le_bytes());
+        for (at, byte) in bytes.into_iter().cycle().take(length).enumerate() {
+            unsafe { buf.add(at).write(byte) };
+        }
+    }
+
     pub unsafe fn set_upstream(name: *const u8, length: usize) -> u32 {
         let name = unsafe { text(name, length) };
         with(|host| {

@@ -1,0 +1,4 @@
+package reseed
+
+//go:wasmexport ergo_reseed
+func exported() { reseed() }
