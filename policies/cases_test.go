@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -26,20 +27,42 @@ import (
 
 // TestCases runs every policies/*/cases.toml against the module beside it, or
 // against one that policies/build left in the folder ERGO_POLICIES.
-func TestCases(t *testing.T) { runCases(t, openEngine(t)) }
+func TestCases(t *testing.T) { runCases(t, openEngine(t), "shared") }
+
+// A policy acts alike in instances that were started, in clones of one that was, and
+// in clones that are reset after each exchange.
+func TestCasesInPlainInstances(t *testing.T) {
+	runCases(t, openEngineWith(t, wasm.Options{HeapMemory: true}), "shared")
+}
+
+func TestCasesInFreshInstances(t *testing.T) { runCases(t, openEngine(t), "exchange") }
+
+func TestPoliciesAreCloned(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("nothing is cloned here")
+	}
+	engine := openEngine(t)
+	for _, name := range shipped(t) {
+		s := newSuite(t, engine, name)
+		if why := s.load(t, "example", s.artifact.File.Example).Stats().Plain; why != "" {
+			t.Errorf("%s: %s", name, why)
+		}
+	}
+}
 
 // The modules behave alike before they are rewritten to be metered.
 func TestCasesUnmetered(t *testing.T) {
 	if raceDetector {
 		t.Skip("it is about the guests, which the race detector does not see")
 	}
-	runCases(t, openEngineWith(t, wasm.Options{Unmetered: true}))
+	runCases(t, openEngineWith(t, wasm.Options{Unmetered: true}), "shared")
 }
 
-func runCases(t *testing.T, engine *wasm.Engine) {
+func runCases(t *testing.T, engine *wasm.Engine, isolation string) {
 	for _, name := range shipped(t) {
 		t.Run(name, func(t *testing.T) {
 			s := newSuite(t, engine, name)
+			s.isolation = isolation
 			s.run(t, s.readCases(t, filepath.Join(name, "cases.toml")))
 		})
 	}
@@ -77,8 +100,9 @@ func shipped(t testing.TB) []string {
 
 // suite is one artifact under test.
 type suite struct {
-	loader   *httpwasm.Loader
-	artifact *policy.Artifact
+	loader    *httpwasm.Loader
+	artifact  *policy.Artifact
+	isolation string
 }
 
 func newSuite(t testing.TB, engine *wasm.Engine, name string) *suite {
@@ -151,7 +175,7 @@ func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 		Config:   text,
 		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Granted:  new(policy.Granted),
-		Settings: manifest.Policy{Grants: s.artifact.File.Capabilities, Limits: manifest.Limits{
+		Settings: manifest.Policy{Grants: s.artifact.File.Capabilities, Isolation: s.isolation, Limits: manifest.Limits{
 			Memory: 64 << 20, Time: manifest.Duration(10 * time.Second), Instances: 1,
 			Wait: manifest.Duration(time.Second), RequestBody: 1 << 20, ResponseBody: 1 << 20, LogLines: 1000,
 		}},

@@ -160,6 +160,9 @@ func TestReset(t *testing.T) {
 }
 
 func TestResetCostsNothingNew(t *testing.T) {
+	if raceDetector {
+		t.Skip("it makes allocations of its own")
+	}
 	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, nil))
 	c := clone(t, imageOf(t, p, configFor(ample), func(*Instance) {}), configFor(ample))
 	if n := testing.AllocsPerRun(100, func() { c.Reset() }); n > 0 {

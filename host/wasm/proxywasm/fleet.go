@@ -30,6 +30,9 @@ type fleet struct {
 	shapes    shapes
 	engine    *wasm.Engine
 	program   *wasm.Program
+	image     *wasm.Image   // of the first vm as it was configured; nil: there is none
+	period    time.Duration // of its ticks
+	grants    []string
 	granted   *policy.Granted
 	logger    *slog.Logger
 	log       *wasm.Log
@@ -81,6 +84,7 @@ func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *p
 		shapes:   shapes,
 		engine:   engine,
 		program:  program,
+		grants:   spec.Settings.Grants,
 		granted:  spec.Granted,
 		logger:   logger,
 		log:      wasm.NewLog(logger, limits.LogLines),
@@ -118,6 +122,7 @@ func (f *fleet) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.snapshot(v)
 	f.vms = append(f.vms, v)
 	f.engine.AddPool(f)
 	return nil
@@ -320,6 +325,7 @@ func (f *fleet) Trim() {
 
 // stats are those of policy.Policy.
 func (f *fleet) stats() policy.Stats {
+	memory := f.memory.Load()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.counts
@@ -329,7 +335,7 @@ func (f *fleet) stats() policy.Stats {
 			s.Busy++
 		}
 	}
-	s.MemoryBytes, s.Ticks, s.LinesLost = f.memory.Load(), f.ticks.Load(), f.log.Lost()
+	s.MemoryBytes, s.Ticks, s.LinesLost = memory, f.ticks.Load(), f.log.Lost()
 	s.BackgroundFailures = f.background.Load()
 	return s
 }
@@ -366,6 +372,9 @@ func (f *fleet) close(ctx context.Context) error {
 	case <-gone:
 	case <-ctx.Done():
 		err = fmt.Errorf("%d instances are still busy: %w", busy, context.Cause(ctx))
+	}
+	if f.image != nil {
+		err = errors.Join(err, f.image.Close(ctx))
 	}
 	return errors.Join(err, f.program.Close(ctx))
 }

@@ -67,8 +67,11 @@ func newVM(f *fleet) *vm {
 // start makes the instance, has it start and takes it through its root context's
 // configuration. Nobody else knows the vm yet.
 func (v *vm) start(ctx context.Context) error {
+	cloned, err := v.clone(ctx)
+	if cloned {
+		return err
+	}
 	v.starting = true
-	var err error
 	v.instance, err = v.fleet.program.Start(ctx, v.config())
 	if err != nil {
 		return err
