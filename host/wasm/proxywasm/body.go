@@ -191,10 +191,20 @@ func (b *body) read() error {
 	case err != nil:
 		return err
 	}
-	if limit := b.stream.fleet.bodies[b.way].max; b.holds && int64(len(b.piece)) > limit {
+	if limit := b.stream.mostHeld(b.way); b.holds && int64(len(b.piece)) > limit {
 		return exchange.ErrBodyTooLarge
 	}
 	return nil
+}
+
+// mostHeld bounds what is held of a body: the guest may ask for another bound,
+// within what the manifest allows.
+func (s *stream) mostHeld(way int) int64 {
+	rule := &s.fleet.bodies[way]
+	if asked := s.ways[way].asked; asked > 0 {
+		return min(asked, rule.most)
+	}
+	return rule.max
 }
 
 // readEnd looks for the end behind the last byte of a body whose length is known,

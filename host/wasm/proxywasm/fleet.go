@@ -14,6 +14,8 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm/foreign"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
 
 // fleet is the vms of one policy. Streams are given to the vm with the fewest of
@@ -38,6 +40,9 @@ type fleet struct {
 	log       *wasm.Log
 	bodyPause time.Duration
 	badConfig error // why the configuration can't be handed over
+	plugin    property.Plugin
+	foreign   foreign.Functions
+	asks      bool // the guest asks for properties
 
 	memory     wasm.Held
 	ticks      atomic.Uint64
@@ -63,7 +68,8 @@ type fleet struct {
 // is held while the guest pauses.
 type bodyRule struct {
 	shown bool
-	max   int64
+	max   int64 // unless the guest asks for something else
+	most  int64 // that it may ask for
 }
 
 // maxStreams bounds the contexts of one vm: a guest keeps a table of them.
@@ -101,11 +107,15 @@ func newFleet(engine *wasm.Engine, program *wasm.Program, shapes shapes, spec *p
 		(shapes[onResponseBody].exported || shapes[onResponseTrailers].exported))
 	_, f.old = program.Exported("proxy_abi_version_0_1_0")
 	f.nextID.Store(rootID)
+	f.plugin.Name, f.plugin.RootID, f.plugin.VMID = f.name, f.settings.RootID, f.name
+	for _, name := range []string{nameGetProperty, nameSetProperty, nameCallForeign} {
+		f.asks = f.asks || program.HasImport(moduleName, name)
+	}
 	return f
 }
 
 func ruleOf(need manifest.BodyNeed, limit manifest.Size, exported bool) bodyRule {
-	rule := bodyRule{shown: exported && need.Mode != manifest.BodyNone, max: int64(limit)}
+	rule := bodyRule{shown: exported && need.Mode != manifest.BodyNone, max: int64(limit), most: int64(limit)}
 	if need.Max > 0 {
 		rule.max = int64(need.Max)
 	}
@@ -215,7 +225,7 @@ func (f *fleet) choose() (best *vm, room bool) {
 	var queue *vm // the best of those that somebody is in
 	for _, v := range f.vms {
 		switch {
-		case v.seen || v.load >= f.maxLoad():
+		case v.seen || v.worn || v.load >= f.maxLoad():
 		case len(v.held) == 0 && (best == nil || v.load < best.load):
 			best = v
 		case queue == nil || v.load < queue.load:
@@ -277,7 +287,7 @@ func (f *fleet) unassign(v *vm) {
 	f.mu.Lock()
 	v.load--
 	v.idle = false
-	ends := v.load == 0 && (f.isolated || f.closed)
+	ends := v.load == 0 && (f.isolated || f.closed || v.worn)
 	if ends {
 		f.see(v)
 	} else {
@@ -287,6 +297,13 @@ func (f *fleet) unassign(v *vm) {
 	if ends {
 		f.end(v)
 	}
+}
+
+// replace has no exchange any more given to a vm, which ends with its last one.
+func (f *fleet) replace(v *vm) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	v.worn = true
 }
 
 // see counts a vm among those that close waits for, and has nobody choose it any

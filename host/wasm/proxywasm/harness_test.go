@@ -22,6 +22,7 @@ import (
 	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/wasm"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
 
 //go:embed testdata/puppet/puppet.wasm
@@ -150,7 +151,7 @@ func (g *guest) buffer(kind int) (string, status) {
 }
 
 func (g *guest) respond(code int, body string, fields ...exchange.Field) status {
-	return g.call("proxy_send_local_response", code, "why not", body, string(appendPairs(nil, fields)), -1)
+	return g.call("proxy_send_local_response", code, "why not", body, string(property.AppendPairs(nil, fields)), -1)
 }
 
 // What a script answers to trap, and to go on for ever.

@@ -31,7 +31,7 @@ func hostModule() wasm.HostModule {
 			function("proxy_clear_route_cache", "", func(*call) status { return statusOK }),
 			wasm.Abort(),
 		},
-		mapFunctions(), bufferFunctions(), sharedFunctions(), metricFunctions(),
+		mapFunctions(), bufferFunctions(), sharedFunctions(), metricFunctions(), propertyFunctions(),
 	)}
 }
 

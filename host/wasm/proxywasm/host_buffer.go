@@ -73,7 +73,7 @@ func setBufferBytes(c *call) status {
 	size := uint64(len(*buffer))
 	start := min(uint64(c.arg(1)), size)
 	end := min(start+uint64(c.arg(2)), size)
-	if size-(end-start)+uint64(len(data)) > uint64(c.vm.fleet.bodies[kind].max)+pieceBytes {
+	if size-(end-start)+uint64(len(data)) > uint64(c.vm.current.mostHeld(int(kind)))+pieceBytes {
 		return statusBadArgument
 	}
 	*buffer = slices.Replace(*buffer, int(start), int(end), data...)

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/ergoproxy/ergo/host/wasm"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
 
 // mapFunctions are those for header and trailer maps.
@@ -77,7 +78,7 @@ func getMapPairs(c *call) status {
 	if !ok {
 		return c.give(1, nil)
 	}
-	return c.give(1, appendPairs(nil, m.append(nil)))
+	return c.give(1, property.AppendPairs(nil, m.append(nil)))
 }
 
 // setMapPairs replaces a map. What is too large or not sound is refused, where the

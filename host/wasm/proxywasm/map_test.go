@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
 
 // inRequest runs f as a guest that has a request's head before it.
@@ -108,7 +109,7 @@ func TestSetPairs(t *testing.T) {
 	x := newExchange("GET", "/a", exchange.Field{Name: "Old", Value: "1"}, exchange.Field{Name: "Connection", Value: "x"})
 	inRequest(t, x, func(g *guest) {
 		set := func(fields ...exchange.Field) status {
-			return g.call("proxy_set_header_map_pairs", mapRequestHeaders, string(appendPairs(nil, fields)))
+			return g.call("proxy_set_header_map_pairs", mapRequestHeaders, string(property.AppendPairs(nil, fields)))
 		}
 		if got := set(exchange.Field{Name: "Fine", Value: "1"}, exchange.Field{Name: "b", Value: "\n"}); got != statusBadArgument {
 			t.Errorf("unsound: got %d", got)

@@ -58,7 +58,7 @@ func (c *call) give(i int, value []byte) status {
 		return statusInvalidMemory
 	}
 	var at uint32
-	if len(value) > 0 {
+	if len(value) > 0 && place != 0 {
 		if at = c.vm.alloc(len(value)); at == 0 {
 			return statusInternal
 		}

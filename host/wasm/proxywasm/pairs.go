@@ -13,25 +13,7 @@ const (
 	maxPairBytes = 1 << 20
 )
 
-// appendPairs serialises fields: their number, the lengths of each name and
-// value, then each name and value with a NUL behind it; numbers are 32 bits,
-// little-endian.
-func appendPairs(dst []byte, fields []exchange.Field) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(fields)))
-	for _, f := range fields {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(f.Name)))
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(f.Value)))
-	}
-	for _, f := range fields {
-		dst = append(dst, f.Name...)
-		dst = append(dst, 0)
-		dst = append(dst, f.Value...)
-		dst = append(dst, 0)
-	}
-	return dst
-}
-
-// parsePairs reads what appendPairs writes. No bytes, and what is not sound, are
+// parsePairs reads what property.AppendPairs writes. No bytes, and what is not sound, are
 // no pairs, as in the reference host. The fields are copies.
 func parsePairs(data []byte) []exchange.Field {
 	if len(data) < 4 || len(data) > maxPairBytes {

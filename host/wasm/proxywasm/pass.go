@@ -42,6 +42,7 @@ func (s *stream) onResponse() (answered bool, err error) {
 		return false, s.fleet.failure(v.describe())
 	}
 	defer v.release()
+	s.rejoin()
 	if !s.answered() && !s.fleet.oneway { // else: while the request's body was on its way
 		r := &s.x.Response
 		err = s.through(response, onResponseHeaders, r.Body == nil && r.Tunnel == nil)
@@ -62,6 +63,9 @@ func (s *stream) through(way int, cb callback, ends bool) error {
 	before, told := m.header.Get("content-length")
 	size := *m.length
 	next, err := s.head(way, cb, ends)
+	if err == nil && way == request && s.shows(way, m) {
+		s.setAside()
+	}
 	switch {
 	case err != nil || s.answered():
 	case next == actionContinue:

@@ -95,6 +95,10 @@ func (p *Policy) BodyFault(i policy.Instance) error {
 }
 
 // OnDone follows policy.Done.
-func (p *Policy) OnDone(i policy.Instance, _ *exchange.Exchange) { i.(*stream).finish() }
+func (p *Policy) OnDone(i policy.Instance, _ *exchange.Exchange) {
+	s := i.(*stream)
+	s.final = true
+	s.finish()
+}
 
 var errClosedStream = errors.New("the policy closed the stream")

@@ -32,6 +32,8 @@ type stream struct {
 
 	created bool         // its context
 	over    bool         // its context, too
+	final   bool         // the exchange's last byte was sent
+	aside   *aside       // nil: there is none
 	local   *localReply  // that the guest sent; nil: none
 	closed  bool         // proxy_close_stream was called
 	status  callStatus   // of the last call, for proxy_get_status
@@ -49,6 +51,7 @@ type direction struct {
 	wake    chan struct{} // full when it is to look again
 	piece   *[]byte       // of the body, that the guest sees; nil: none
 	ended   bool          // the body has: its trailers are here
+	asked   int64         // how much of the body the guest wants to hold; 0: it did not say
 	body    body
 }
 
@@ -232,6 +235,7 @@ func (s *stream) finish() {
 	}
 	defer v.release()
 	s.ways[request].at = atEnd
+	s.rejoin()
 	err := s.touch(response, atEnd, func() error {
 		done, err := v.ask(onDone, uint64(s.id))
 		if err == nil {

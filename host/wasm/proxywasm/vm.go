@@ -41,6 +41,7 @@ type vm struct {
 	allocating bool          // the guest's allocator runs for a host function
 	rootDone   chan struct{} // full once proxy_done was called for the root
 	foreign    []byte        // arguments of a foreign function that calls back
+	scratch    []byte        // of a property's value
 
 	ticking    *time.Timer
 	tickPeriod time.Duration // 0: no ticks
@@ -51,6 +52,7 @@ type vm struct {
 	load int  // streams that were assigned to it
 	idle bool // nothing was asked of it since the last Trim
 	seen bool // to be on its way out
+	worn bool // it asked to be replaced
 	gone bool // it is off the fleet
 }
 

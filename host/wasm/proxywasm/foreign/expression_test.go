@@ -15,10 +15,10 @@ import (
 func le(n uint64) string { return string(binary.LittleEndian.AppendUint64(nil, n)) }
 
 func pairs(names ...string) string {
-	var all []property.Pair
+	var all []exchange.Field
 	for _, name := range names {
 		key, value, _ := strings.Cut(name, "=")
-		all = append(all, property.Pair{Name: key, Value: value})
+		all = append(all, exchange.Field{Name: key, Value: value})
 	}
 	return string(property.AppendPairs(nil, all))
 }

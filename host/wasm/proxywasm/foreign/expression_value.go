@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
 
@@ -167,14 +168,14 @@ func number(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
 
 // pairs renders what i walks over: names, with their values if there is a map.
 func (e *encoder) pairs(i traits.Iterator, m traits.Mapper) ([]byte, bool) {
-	var pairs []property.Pair
+	var pairs []exchange.Field
 	for i.HasNext() == types.True {
 		next := i.Next()
 		name, ok := e.encode(next)
 		if !ok {
 			return nil, false
 		}
-		pair := property.Pair{Name: string(name)}
+		pair := exchange.Field{Name: string(name)}
 		if m != nil {
 			value, ok := e.encode(m.Get(next))
 			if !ok {

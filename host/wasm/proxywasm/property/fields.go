@@ -54,22 +54,22 @@ func (f Fields) Get(name string) (string, bool) {
 }
 
 // Pairs returns all fields by names in lower case, the pseudo-header fields first.
-func (f Fields) Pairs() []Pair {
-	var pairs []Pair
+func (f Fields) Pairs() []exchange.Field {
+	var pairs []exchange.Field
 	if f.request != nil {
 		for _, p := range pseudo {
-			pairs = append(pairs, Pair{p.name, p.value(f.request)})
+			pairs = append(pairs, exchange.Field{Name: p.name, Value: p.value(f.request)})
 		}
 	}
 	if f.status != 0 {
-		pairs = append(pairs, Pair{":status", strconv.Itoa(f.status)})
+		pairs = append(pairs, exchange.Field{Name: ":status", Value: strconv.Itoa(f.status)})
 	}
 	start := len(pairs)
 	for _, field := range f.header.Fields() {
 		name := strings.ToLower(field.Name)
-		i := slices.IndexFunc(pairs[start:], func(p Pair) bool { return p.Name == name })
+		i := slices.IndexFunc(pairs[start:], func(p exchange.Field) bool { return p.Name == name })
 		if i < 0 {
-			pairs = append(pairs, Pair{name, field.Value})
+			pairs = append(pairs, exchange.Field{Name: name, Value: field.Value})
 			continue
 		}
 		pairs[start+i].Value += "," + field.Value

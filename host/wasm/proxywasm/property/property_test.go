@@ -162,9 +162,9 @@ func TestGetWholeMaps(t *testing.T) {
 	if got, ok := Get(nil, path("response.headers"), s); !ok || string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := requestFields(s).Pairs(); fmt.Sprint(got) != fmt.Sprint([]Pair{
-		{":authority", "site.example.com"}, {":path", "/a/b?c=d&e"}, {":method", "POST"}, {":scheme", "https"},
-		{"user-agent", "test/1"}, {"referer", "/from"}, {"x-many", "one,two"}, {"x-request-id", "id-of-field"}, {"content-length", "12"},
+	if got := requestFields(s).Pairs(); fmt.Sprint(got) != fmt.Sprint([]exchange.Field{
+		{Name: ":authority", Value: "site.example.com"}, {Name: ":path", Value: "/a/b?c=d&e"}, {Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "https"},
+		{Name: "user-agent", Value: "test/1"}, {Name: "referer", Value: "/from"}, {Name: "x-many", Value: "one,two"}, {Name: "x-request-id", Value: "id-of-field"}, {Name: "content-length", Value: "12"},
 	}) {
 		t.Errorf("got %v", got)
 	}

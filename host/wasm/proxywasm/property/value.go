@@ -3,6 +3,8 @@ package property
 import (
 	"encoding/binary"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
 )
 
 // Kind is the type of a value.
@@ -78,13 +80,10 @@ func (v Value) field(name string) (Value, bool) {
 	return textOf(text), ok
 }
 
-// Pair is a name and a value.
-type Pair struct{ Name, Value string }
-
 // AppendPairs appends pairs in the form in which proxy-wasm has maps: their number,
 // the lengths of each name and value, and then all of these, each followed by a NUL.
 // Numbers are 4 bytes, little endian.
-func AppendPairs(dst []byte, pairs []Pair) []byte {
+func AppendPairs(dst []byte, pairs []exchange.Field) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(pairs)))
 	for _, p := range pairs {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(p.Name)))
