@@ -42,6 +42,10 @@ type Fake struct {
 	Secrets  map[string]string
 	Clock    FakeClock
 	Identity FakeIdentity
+	KV       map[string]*FakeEntry // what ergo_kv holds
+	KVDown   bool                  // its store is not available
+
+	kvVersion uint64 // the last one drawn
 }
 
 // NewFake makes an exchange with this request and nothing else.

@@ -2,9 +2,10 @@ package guest
 
 import "errors"
 
-// Why the host refused a routing decision.
+// Why the host refused a routing decision: ErrNotFound says that the manifest has no
+// such upstream.
 var (
-	ErrNotFound    = errors.New("the manifest has no upstream of this name")
+	ErrNotFound    = errors.New("there is nothing of this name")
 	ErrBadArgument = errors.New("the value is outside its range")
 	ErrTooLate     = errors.New("the request was already sent on")
 )

@@ -10,6 +10,9 @@ pub use imports::*;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::testing::abi::*;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::testing::kv::*;
+
 /// Kinds of header list: the first parameter of the header functions.
 pub const REQUEST: u32 = 0;
 pub const RESPONSE: u32 = 1;
@@ -173,5 +176,58 @@ mod imports {
             fields_length: usize,
         );
         pub fn annotate(key: *const u8, key_length: usize, value: *const u8, value_length: usize);
+    }
+
+    #[link(wasm_import_module = "ergo_kv")]
+    unsafe extern "C" {
+        #[link_name = "get"]
+        pub fn kv_get(
+            key: *const u8,
+            key_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            result: *mut u8,
+        ) -> u32;
+        #[link_name = "set"]
+        pub fn kv_set(
+            key: *const u8,
+            key_length: usize,
+            value: *const u8,
+            value_length: usize,
+            ttl: u64,
+            result: *mut u8,
+        ) -> u32;
+        #[link_name = "set_if"]
+        pub fn kv_set_if(
+            key: *const u8,
+            key_length: usize,
+            value: *const u8,
+            value_length: usize,
+            ttl: u64,
+            version: u64,
+            result: *mut u8,
+        ) -> u32;
+        #[link_name = "delete"]
+        pub fn kv_delete(key: *const u8, key_length: usize) -> u32;
+        #[link_name = "delete_if"]
+        pub fn kv_delete_if(key: *const u8, key_length: usize, version: u64) -> u32;
+        #[link_name = "add"]
+        pub fn kv_add(
+            key: *const u8,
+            key_length: usize,
+            delta: i64,
+            ttl: u64,
+            result: *mut u8,
+        ) -> u32;
+        #[link_name = "take"]
+        pub fn kv_take(
+            key: *const u8,
+            key_length: usize,
+            tokens: u32,
+            per: u32,
+            burst: u32,
+            n: u32,
+            result: *mut u8,
+        ) -> u32;
     }
 }

@@ -10,6 +10,7 @@ mod header;
 pub mod http;
 pub mod identity;
 pub mod json;
+pub mod kv;
 pub mod log;
 pub mod metric;
 mod policy;

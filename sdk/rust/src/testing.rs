@@ -27,8 +27,10 @@
 //! tests in the real host.
 
 mod grants;
+pub mod kv;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::mem;
 
 use crate::http::Answered;
@@ -70,6 +72,11 @@ pub struct Host {
     pub subject: String,
     /// What else is known of the client, by name.
     pub attributes: Vec<(String, String)>,
+    /// What `ergo_kv` holds.
+    pub kv: HashMap<Vec<u8>, kv::Entry>,
+    /// Whether its store is not available.
+    pub kv_down: bool,
+    kv_version: u64,
     /// What calls to other hosts are answered, one after another; beyond them none is granted.
     pub answers: Vec<Answered>,
     /// The calls that were made: method, URL, fields with NUL after each name and value, body.
