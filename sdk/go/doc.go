@@ -26,7 +26,7 @@
 //
 // It speaks the http-wasm ABI (http_handler). The module imports only what its
 // code uses, so that a policy that calls none of the functions of ergo_route,
-// ergo_log or ergo_http needs no grant.
+// ergo_log, ergo_kv or ergo_http needs no grant.
 //
 // The Go runtime alone is 1.8 MB; encoding/json doubles that. Package config
 // reads a configuration without it.
