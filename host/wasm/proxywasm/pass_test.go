@@ -122,7 +122,8 @@ func TestPauseEndsWithTheExchange(t *testing.T) {
 	wantKind(t, carry(p, x).requestErr, policy.Timeout)
 
 	x = newExchange("GET", "/")
-	time.AfterFunc(20*time.Millisecond, func() { x.Life().End(context.Canceled) })
+	life := x.Life()
+	time.AfterFunc(20*time.Millisecond, func() { life.End(context.Canceled) })
 	if err := carry(p, x).requestErr; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
