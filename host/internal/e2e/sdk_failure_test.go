@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,5 +143,39 @@ func TestGuestsLog(t *testing.T) {
 		}
 		parts := []string{`"policy":"done-` + sdk + `"`, "done DELETE 404"}
 		hosttest.Eventually(t, func() bool { return hasLine(h.log.String(), parts...) }, fmt.Sprint(parts, " is logged"))
+	}
+}
+
+// TestGuestsEndExchanges by closing the stream.
+func TestGuestsEndExchanges(t *testing.T) {
+	o := startOrigin(t)
+	h := start(t, guestManifest(t, o, []use{
+		{name: "request", module: "rust/guest", config: "close request"},
+		{name: "response", module: "rust/guest", config: "close response"},
+	}))
+	for _, name := range []string{"request", "response"} {
+		if resp, body := h.askGuest(t, h1, name, guestRequest{}); resp.StatusCode != 502 || strings.Contains(body, "guest") {
+			t.Errorf("%s: got status %d and %q, want 502", name, resp.StatusCode, body)
+		}
+	}
+}
+
+// TestGuestsThatEndLate are waited for when the host ends.
+func TestGuestsThatEndLate(t *testing.T) {
+	o := startOrigin(t)
+	of := slices.DeleteFunc(sdks(), func(sdk string) bool { return sdk == "assemblyscript" })
+	uses := usesOf("late", "done", "", of...)
+	h := launch(t, patience, guestManifest(t, o, uses))
+	for _, u := range uses {
+		h.askGuest(t, h1, u.name, guestRequest{})
+	}
+	h.stop()
+	if status := within(t, h.status, "the host ends"); status != 0 {
+		t.Errorf("status %d", status)
+	}
+	for _, u := range uses {
+		if !hasLine(h.log.String(), "plugin done", `"policy":"`+u.name+`"`) {
+			t.Errorf("%s did not come to its end:\n%s", u.name, h.log.tail())
+		}
 	}
 }

@@ -25,3 +25,20 @@ var pauseCases = []guestCase{
 	{name: "tick-response", config: "tick 1 response", response: map[string][]string{"X-Ticked": {"yes"}}},
 	{name: "tick-answer", config: "tick 1 answer", status: 503, unseen: true, body: "ticked"},
 }
+
+var propertyCases = []guestCase{
+	{
+		name: "property", config: "property request.method request.path plugin_root_id my.own=value no.such",
+		more:    `proxy_wasm.root_id = "root"`,
+		request: guestRequest{target: "/a?b"},
+		seen: map[string][]string{"X-Property": {
+			"request.method=GET", "request.path=/a?b", "plugin_root_id=root", "my.own=value", "no.such?",
+		}},
+	},
+	{name: "foreign", config: "foreign clear_route_cache", seen: map[string][]string{"X-Foreign": {"[]"}}},
+	{
+		name: "foreign-unknown", config: "foreign nonsense", lacking: "rust assemblyscript",
+		seen: map[string][]string{"X-Foreign": {"error status returned by host: not found"}},
+	},
+	{name: "foreign-unknown", config: "foreign nonsense", lacking: "go assemblyscript", seen: map[string][]string{"X-Foreign": {"NotFound"}}},
+}

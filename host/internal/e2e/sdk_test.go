@@ -106,22 +106,30 @@ type guestCase struct {
 // HTTP/2.
 func TestGuests(t *testing.T) {
 	o := startOrigin(t)
-	cases := slices.Concat(headerCases, bodyCases(o), answerCases, pauseCases)
+	cases := slices.Concat(headerCases, bodyCases(o), answerCases, pauseCases, propertyCases)
+	h := start(t, guestManifest(t, o, usesOfCases(cases)))
+	runGuestCases(t, h, cases)
+}
+
+// usesOfCases has each case as NAME-SDK.
+func usesOfCases(cases []guestCase) []use {
 	var uses []use
 	for _, c := range cases {
-		for _, sdk := range sdks() {
-			if !slices.Contains(strings.Fields(c.lacking), sdk) {
-				uses = append(uses, use{name: c.name + "-" + sdk, module: sdk + "/guest", config: c.config, more: c.more})
-			}
-		}
+		uses = append(uses, usesOf(c.name, c.config, c.more, c.sdks()...)...)
 	}
-	h := start(t, guestManifest(t, o, uses))
+	return uses
+}
+
+// sdks are those whose guests can do it.
+func (c guestCase) sdks() []string {
+	lacking := strings.Fields(c.lacking)
+	return slices.DeleteFunc(sdks(), func(sdk string) bool { return slices.Contains(lacking, sdk) })
+}
+
+func runGuestCases(t *testing.T, h *host, cases []guestCase) {
 	for _, c := range cases {
-		for _, sdk := range sdks() {
+		for _, sdk := range c.sdks() {
 			for _, w := range []wire{h1, h2c} {
-				if slices.Contains(strings.Fields(c.lacking), sdk) {
-					continue
-				}
 				t.Run(c.name+" "+sdk+" "+w.name, func(t *testing.T) { c.run(t, h, w, sdk) })
 			}
 		}
