@@ -112,7 +112,7 @@ func (i *Instance) begin() error {
 			return fmt.Errorf("%d bytes of data at %d are outside of its memory", len(s.Bytes), s.Offset)
 		}
 	}
-	if i.program.lifted.Start {
+	if i.program.starts {
 		if err := i.run(i.module.ExportedFunction(meter.Start)); err != nil {
 			return err
 		}

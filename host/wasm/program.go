@@ -35,6 +35,7 @@ type Program struct {
 	compiled wazero.CompiledModule
 	offered  map[string]signatures // by module name, of all that this host has
 	lifted   meter.Lifted          // its code is in compiled
+	starts   bool                  // it exports meter.Start
 	reseeds  bool                  // it exports Reseed
 
 	references int // guarded by engine.mu
@@ -104,7 +105,7 @@ func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*P
 	p.runtime, p.compiled, err = e.compileModule(ctx, p.lifted.Code)
 	p.lifted.Code = nil
 	if err == nil {
-		err = p.checkReseed()
+		err = p.checkStart()
 	}
 	if err == nil {
 		err = p.link(ctx, source.ABI)
@@ -115,9 +116,11 @@ func (e *Engine) compile(ctx context.Context, key programKey, source Source) (*P
 	return p, nil
 }
 
-// checkReseed looks at what the host calls in clones, whatever the ABI.
-func (p *Program) checkReseed() error {
-	f, found := p.compiled.ExportedFunctions()[Reseed]
+// checkStart looks at what the host calls in instances that begin, whatever the ABI.
+func (p *Program) checkStart() error {
+	exported := p.compiled.ExportedFunctions()
+	_, p.starts = exported[meter.Start]
+	f, found := exported[Reseed]
 	p.reseeds = found
 	if found && len(f.ParamTypes())+len(f.ResultTypes()) > 0 {
 		return fmt.Errorf("compile: its function %s must be %s", Reseed, signature{})

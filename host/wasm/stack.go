@@ -36,9 +36,6 @@ func (s *stack) enter(f api.Function) (before api.Function) {
 // depth returns how many bytes lie between where the stack begins and the place of
 // these parameters of a host function. It is 0 if that is not known.
 func (s *stack) depth(params []uint64) uintptr {
-	if s.running == nil { // a start function is wazero's own to call
-		return 0
-	}
 	f := reflect.ValueOf(s.running)
 	if s.kind == nil {
 		s.find(f.Type())

@@ -23,8 +23,8 @@ var exports = []wasm.Export{
 	{Name: handleResponse, Params: []api.ValueType{wasm.I32, wasm.I32}},
 }
 
-// hostModule is the ABI's host side: its 19 functions. All parameters are i32.
-func hostModule() wasm.HostModule {
+// Host is the ABI's host side: its 19 functions. All parameters are i32.
+func Host() wasm.HostModule {
 	return wasm.HostModule{Name: moduleName, Functions: []wasm.HostFunction{
 		function("enable_features", 1, wasm.I32, enableFeatures),
 		function("get_config", 2, wasm.I32, getConfig),

@@ -41,7 +41,7 @@ func (l *Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, err
 	program, err := l.engine.Compile(ctx, wasm.Source{
 		Digest: spec.Artifact.Digest,
 		Module: spec.Artifact.Module,
-		ABI:    hostModule(),
+		ABI:    Host(),
 	})
 	if err != nil {
 		return nil, &policy.Error{Kind: policy.Load, Policy: spec.Name, Err: err}

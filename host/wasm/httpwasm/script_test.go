@@ -42,7 +42,7 @@ func do(op string, args ...any) step { return step{op, args} }
 // operations in the order of script.wat.
 var operations = func() []string {
 	var names []string
-	for _, f := range hostModule().Functions {
+	for _, f := range Host().Functions {
 		names = append(names, f.Name)
 	}
 	return append(names, "trap", "spin", "grow", "recurse", "exit", "result", "read_all", "echo", "print", "random")

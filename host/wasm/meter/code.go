@@ -13,11 +13,7 @@ func (m *module) meterCode(p *parts) error {
 		return err
 	}
 	out := make([]byte, 0, len(section)+len(section)/8+128)
-	added := [][]byte{refillBody(p), chargeSizeBody(p)}
-	if p.fill != 0 {
-		added = append(added, copyBody(p), fillBody(p))
-	}
-	out = binary.AppendUvarint(out, n+uint64(len(added)))
+	out = binary.AppendUvarint(out, n+uint64(len(p.added)))
 	w := &walker{all: &m.functions, bulk: p.fill != 0}
 	r := &reader{bytes: section}
 	if n > 0 {
@@ -36,7 +32,7 @@ func (m *module) meterCode(p *parts) error {
 		}
 		out = appendEdited(out, body, w.edits, p)
 	}
-	for _, body := range added {
+	for _, body := range p.added {
 		out = appendSized(out, body)
 	}
 	m.sections[sectionCode] = out

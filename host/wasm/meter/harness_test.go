@@ -142,7 +142,7 @@ func (i *instance) begin(l *Lifted) error {
 			return errors.New("out of bounds memory access")
 		}
 	}
-	if !l.Start {
+	if i.ExportedFunction(Start) == nil {
 		return nil
 	}
 	if _, err := i.call(Start); err != nil {

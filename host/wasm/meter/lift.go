@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Start is what a lifted module exports its start function as: () -> ().
+// Start is what a module that is metered or lifted exports its start function as,
+// () -> (), for the host to call after the data is in memory.
 const Start = hostPrefix + "start"
 
 // hostPrefix begins the names of what the host exports from a module.
@@ -21,7 +22,6 @@ const hostPrefix = "ergo:"
 type Lifted struct {
 	Code    []byte
 	Data    []Segment // what memory begins with
-	Start   bool      // it exports Start, to be called after that
 	Globals int       // GlobalName(0) and on
 	Fixed   string    // why nothing was lifted; "" if it was
 }
@@ -235,6 +235,7 @@ func (m *module) findCounter() (counter uint64, fixed string) {
 		switch {
 		case name == Global && kind == kindGlobal:
 			counter = index
+		case name == Start && counter != math.MaxUint64: // the meter's as well
 		case strings.HasPrefix(name, hostPrefix):
 			fixed = fixedNames
 		}
@@ -246,7 +247,7 @@ func (m *module) findCounter() (counter uint64, fixed string) {
 }
 
 // liftStart exports the start function instead.
-func (m *module) liftStart(l *Lifted) string {
+func (m *module) liftStart(*Lifted) string {
 	body := m.sections[sectionStart]
 	if body == nil {
 		return ""
@@ -257,7 +258,6 @@ func (m *module) liftStart(l *Lifted) string {
 	}
 	m.add(sectionExport, 1, string(appendName(nil, Start))+"\x00"+string(body))
 	m.sections[sectionStart] = nil
-	l.Start = true
 	return ""
 }
 

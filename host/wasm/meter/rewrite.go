@@ -19,6 +19,8 @@ type parts struct {
 	yield, refill, chargeSize      uint64
 	copy, fill                     uint64 // of memory; 0 in a module that has none
 	ticks                          uint64
+
+	added [][]byte // bodies of the functions, in order
 }
 
 // meter adds the counter, what fills it, and the payments. The sections were
@@ -28,19 +30,25 @@ func (m *module) meter() error {
 	m.add(sectionType, 3, typeCount+typePlain+typeBulk)
 	m.add(sectionImport, 1, string(appendName(appendName(nil, Host), Yield))+
 		"\x00"+number(p.typeCount))
-	m.add(sectionFunction, 2, number(p.typePlain)+number(p.typeCount))
-	if p.fill != 0 {
-		m.add(sectionFunction, 2, number(p.typeBulk)+number(p.typeBulk))
-	}
+	m.addFunctions(&p)
 	m.add(sectionGlobal, 1, "\x7f\x01\x41\x00\x0b") // mutable i32, 0
 	if err := m.renumberExports(&p); err != nil {
 		return err
 	}
-	m.renumberStart()
+	m.replaceStart(&p)
 	m.renumberGlobals()
 	m.renumberElements()
 	m.renumberNames()
 	return m.meterCode(&p)
+}
+
+func (m *module) addFunctions(p *parts) {
+	m.add(sectionFunction, 2, number(p.typePlain)+number(p.typeCount))
+	p.added = append(p.added, refillBody(p), chargeSizeBody(p))
+	if p.fill != 0 {
+		m.add(sectionFunction, 2, number(p.typeBulk)+number(p.typeBulk))
+		p.added = append(p.added, copyBody(p), fillBody(p))
+	}
 }
 
 func (m *module) place() parts {
@@ -91,8 +99,8 @@ func (m *module) renumberExports(p *parts) error {
 	for range n {
 		name := r.take(r.count())
 		kind, index := r.byte(), r.u32()
-		if string(name) == Global {
-			return fmt.Errorf("section %d: exports %s, a name of the host's own", sectionExport, Global)
+		if string(name) == Global || string(name) == Start {
+			return fmt.Errorf("section %d: exports %s, a name of the host's own", sectionExport, name)
 		}
 		if kind == kindFunction {
 			index = m.functions.renumber(index)
@@ -104,11 +112,26 @@ func (m *module) renumberExports(p *parts) error {
 	return r.err
 }
 
-func (m *module) renumberStart() {
-	if body := m.sections[sectionStart]; body != nil {
-		r := reader{bytes: body}
-		m.sections[sectionStart] = binary.AppendUvarint(nil, m.functions.renumber(r.u32()))
+// replaceStart exports a function that calls the start function instead, for the
+// host to call, which then knows what runs. One that is not the module's own, or not
+// () -> (), is for wazero to refuse.
+func (m *module) replaceStart(p *parts) {
+	body := m.sections[sectionStart]
+	if body == nil {
+		return
 	}
+	r := reader{bytes: body}
+	function := r.u32()
+	start := m.functions.renumber(function)
+	if function < m.functions.imported || m.space.shapeOf(function) != (shape{}) {
+		m.sections[sectionStart] = []byte(number(start))
+		return
+	}
+	m.sections[sectionStart] = nil
+	wrapper := m.functions.imported + 1 + m.countOf(sectionFunction)
+	m.add(sectionFunction, 1, number(p.typePlain))
+	m.add(sectionExport, 1, string(appendName(nil, Start))+"\x00"+number(wrapper))
+	p.added = append(p.added, append(appendIndexed([]byte{0}, opCall, start), opEnd))
 }
 
 // renumberGlobals rewrites what refers to functions in the globals' first values.

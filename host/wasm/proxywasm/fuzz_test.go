@@ -9,7 +9,7 @@ import (
 // FuzzHost calls any function of the host with anything, in the head and in the
 // bodies of an exchange. Nothing of it may break the host.
 func FuzzHost(f *testing.F) {
-	functions := hostModule().Functions
+	functions := Host().Functions
 	for i := range functions {
 		f.Add(uint8(i), uint32(0), uint32(passedAt), uint32(4), uint32(resultAt), uint32(resultAt+4), []byte("name"))
 		f.Add(uint8(i), uint32(passedAt), uint32(1<<32-1), uint32(1<<31), uint32(8), uint32(0), []byte{1, 0, 0, 0, 1})

@@ -11,9 +11,9 @@ import (
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
-// hostModule is the ABI's host side: the functions of all versions together,
+// Host is the ABI's host side: the functions of all versions together,
 // because what a guest imports does not go by the version that it is marked with.
-func hostModule() wasm.HostModule {
+func Host() wasm.HostModule {
 	return wasm.HostModule{Name: moduleName, Other: other, Functions: slices.Concat(
 		[]wasm.HostFunction{
 			function("proxy_log", "iii", proxyLog),
@@ -39,7 +39,7 @@ func hostModule() wasm.HostModule {
 // does not take is ours without it, as 0.1.0 has proxy_continue_request; anything
 // else answers that it is not implemented, so that it can be linked.
 func other(name string, params, results []api.ValueType) (wasm.HostFunction, bool) {
-	for _, f := range hostModule().Functions {
+	for _, f := range Host().Functions {
 		if f.Name == name && len(results) == 0 && slices.Equal(f.Params, params) && len(params) > 0 {
 			return wasm.HostFunction{Name: name, Params: params, Call: f.Call}, true
 		}
@@ -78,8 +78,7 @@ func proxyLog(c *call) status {
 	if !ok {
 		return statusInvalidMemory
 	}
-	of := c.vm.instance.Call()
-	of.Log.Emit(of, level, message)
+	c.of.Log.Emit(c.of, level, message)
 	return statusOK
 }
 

@@ -366,7 +366,7 @@ func TestUnknownFunctions(t *testing.T) {
 // While the module itself starts, it may log and nothing else.
 func TestABIIsClosedAtStart(t *testing.T) {
 	v := &vm{starting: true}
-	for _, f := range hostModule().Functions {
+	for _, f := range Host().Functions {
 		if f.Name == "abort" || f.Name == "proxy_log" {
 			continue
 		}

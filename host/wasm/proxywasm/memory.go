@@ -12,6 +12,7 @@ import (
 // passes. A function reads its parameters with arg, and returns results by writing
 // them to where pointers among them say.
 type call struct {
+	of    *wasm.Call
 	vm    *vm
 	mem   api.Memory
 	stack []uint64
@@ -31,7 +32,7 @@ func (c *call) bytes(i int) (b []byte, ok bool) {
 // text returns a copy of what bytes returns.
 func (c *call) text(i int) (s string, ok bool) {
 	b, ok := c.bytes(i)
-	return c.vm.instance.Call().String(b), ok
+	return c.of.String(b), ok
 }
 
 // putU32 writes a number to where parameter i points.
@@ -94,12 +95,13 @@ func function(name, params string, run func(*call) status) wasm.HostFunction {
 		}
 	}
 	f.Call = func(ctx context.Context, mod api.Module, stack []uint64) {
-		v := wasm.CallOf(ctx).Guest.(*vm)
+		of := wasm.CallOf(ctx)
+		v := of.Guest.(*vm)
 		if v.starting && name != "proxy_log" {
 			stack[0] = uint64(statusInternal)
 			return
 		}
-		c := call{v, mod.Memory(), stack}
+		c := call{of, v, mod.Memory(), stack}
 		stack[0] = uint64(run(&c))
 	}
 	return f
