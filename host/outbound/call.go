@@ -27,7 +27,7 @@ type call struct {
 }
 
 // begin checks a request and takes a place for it. A failure has been counted;
-// else finish follows.
+// else end and then leave follow.
 func (c *Client) begin(ctx context.Context, r *Request, timeout time.Duration) (*call, *Error) {
 	k := &call{client: c, request: r, timeout: timeout, began: exchange.Clock()}
 	c.meter.Begin()
@@ -88,10 +88,13 @@ func (k *call) bound(ctx context.Context) {
 	}
 }
 
-// finish ends the call and gives its place back.
-func (k *call) finish(err error) *Error {
-	defer k.client.leave()
-	return k.end(err)
+// do makes the call of Do. Its place stays taken.
+func (k *call) do() (*Response, error) {
+	resp, err := k.unary()
+	if failure := k.end(err); failure != nil {
+		return nil, failure
+	}
+	return resp, nil
 }
 
 // end ends the call. What went wrong becomes an *Error.
@@ -137,7 +140,7 @@ func (k *call) send(body content) (*answer, error) {
 	return a, nil
 }
 
-// unary makes the call of Do.
+// unary asks for a response and reads it whole.
 func (k *call) unary() (*Response, error) {
 	a, err := k.send(content{whole: k.request.Body})
 	if err != nil {

@@ -190,11 +190,23 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	if failure != nil {
 		return nil, failure
 	}
-	resp, err := call.unary()
-	if failure := call.finish(err); failure != nil {
-		return nil, failure
+	defer c.leave()
+	return call.do()
+}
+
+// Go is Do for who does not wait: done is told of the response, once, on a
+// goroutine of the client's. What is wrong with the request, and that too many
+// calls are under way, Go returns instead. ctx ends the call.
+func (c *Client) Go(ctx context.Context, r *Request, done func(*Response, error)) error {
+	call, failure := c.begin(ctx, r, c.timeout(r))
+	if failure != nil {
+		return failure
 	}
-	return resp, nil
+	go func() {
+		defer c.leave()
+		done(call.do())
+	}()
+	return nil
 }
 
 // timeout is the bound of a whole call.

@@ -163,7 +163,7 @@ func (o *outwardCall) isDone() bool {
 }
 
 // begin starts a call and returns it.
-func (c *calls) begin(client *outbound.Client, x *exchange.Exchange, r *outbound.Request) *outwardCall {
+func (c *calls) begin(client *outbound.Client, x *exchange.Exchange, r *outbound.Request) (*outwardCall, error) {
 	ctx := context.Background() // the client ends it, if nobody else does
 	if x != nil {
 		ctx = x.Context()
@@ -171,13 +171,16 @@ func (c *calls) begin(client *outbound.Client, x *exchange.Exchange, r *outbound
 	c.last++
 	o := &outwardCall{handle: c.last, x: x, done: make(chan struct{})}
 	ctx, o.cancel = context.WithCancel(ctx)
+	err := client.Go(ctx, r, func(response *outbound.Response, err error) {
+		o.response, o.err = response, err
+		close(o.done)
+	})
+	if err != nil {
+		o.cancel()
+		return nil, err
+	}
 	c.open = append(c.open, o)
-	go func() {
-		defer close(o.done)
-		defer o.cancel()
-		o.response, o.err = client.Do(ctx, r)
-	}()
-	return o
+	return o, nil
 }
 
 func startCall(ctx context.Context, mod api.Module, stack []uint64) {
@@ -203,13 +206,14 @@ func startCall(ctx context.Context, mod api.Module, stack []uint64) {
 		return
 	}
 	r := &outbound.Request{Method: string(method), URL: string(url), Timeout: time.Duration(uint32(stack[8])) * time.Millisecond}
-	if stack[0] = statusOfCall(client.Check(r.Method, r.URL)); stack[0] != ok {
-		return
-	}
 	addFields(&r.Header, list)
 	r.Authority = r.Header.Value("host")
 	r.Body = bytes.Clone(body)
-	binary.LittleEndian.PutUint32(handle, open.begin(client, call.Exchange, r).handle)
+	o, err := open.begin(client, call.Exchange, r)
+	if err == nil {
+		binary.LittleEndian.PutUint32(handle, o.handle)
+	}
+	stack[0] = statusOfCall(err)
 }
 
 // addFields parses "name\0value\0..."; a last value may lack its NUL.
