@@ -64,11 +64,13 @@ type Engine struct {
 	current atomic.Pointer[generation]
 	closed  atomic.Bool
 
-	turn    chan struct{} // full through a whole swap, rollback or check; guards disk and lastID
-	disk    *disk.Disk    // nil before the first swap
-	lastID  uint64        // of the newest generation
-	slots   slots
-	history disk.History
+	turn chan struct{} // full through a whole swap, rollback or check; guards disk and lastID
+	// changing is closed when that is over; nil while nobody has the turn.
+	changing atomic.Pointer[chan struct{}]
+	disk     *disk.Disk // nil before the first swap
+	lastID   uint64     // of the newest generation
+	slots    slots
+	history  disk.History
 
 	rides sync.Pool     // of *ride
 	seats atomic.Uint32 // given to rides
@@ -112,10 +114,17 @@ func (e *Engine) takeTurn(ctx context.Context) error {
 		e.giveTurn()
 		return ErrClosed
 	}
+	changing := make(chan struct{})
+	e.changing.Store(&changing)
 	return nil
 }
 
-func (e *Engine) giveTurn() { <-e.turn }
+func (e *Engine) giveTurn() {
+	if changing := e.changing.Swap(nil); changing != nil {
+		close(*changing)
+	}
+	<-e.turn
+}
 
 // Ready reports whether there is a generation to carry exchanges.
 func (e *Engine) Ready() bool { return e.current.Load() != nil && !e.closed.Load() }

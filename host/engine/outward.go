@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 
@@ -15,13 +14,31 @@ var _ outbound.Upstreams = (*Engine)(nil)
 // Why a policy's call reaches no upstream.
 var (
 	errNotRunning = errors.New("no generation runs")
-	errNotHere    = errors.New("is not opened by this process, which runs one tier alone")
+	errUnknown    = errors.New("the running generation has no upstream of the name")
+	errNotHere    = errors.New("the upstream is not opened by this process, which runs one tier alone")
 )
 
 // Forward follows outbound.Upstreams. The generation that runs now is pinned until
 // the response's body has ended: a policy that is carried over from generation to
 // generation always calls the upstreams of the newest. It passes no policies.
+//
+// A policy that calls while the generation is built that it is for waits until that
+// runs.
 func (e *Engine) Forward(x *exchange.Exchange, name string) *exchange.Failure {
+	changing := e.changing.Load()
+	f := e.forwardNow(x, name)
+	if f == nil || changing == nil || !errors.Is(f, errNotRunning) && !errors.Is(f, errUnknown) {
+		return f
+	}
+	select {
+	case <-*changing:
+		return e.forwardNow(x, name)
+	case <-x.Life().Done():
+		return f
+	}
+}
+
+func (e *Engine) forwardNow(x *exchange.Exchange, name string) *exchange.Failure {
 	r := &ride{x: x, life: x.Life(), seat: e.seats.Add(1)}
 	if !e.pinIfRunning(r) {
 		return &exchange.Failure{Cause: exchange.CauseNoEndpoint, Status: 503, Err: errNotRunning}
@@ -29,9 +46,9 @@ func (e *Engine) Forward(x *exchange.Exchange, name string) *exchange.Failure {
 	x.Generation = r.g.id
 	if !r.g.upstreams.HasUpstream(name) {
 		defer r.leave()
-		err := fmt.Errorf("no such upstream: %q", name)
+		err := errUnknown
 		if r.g.HasUpstream(name) {
-			err = fmt.Errorf("upstream %q %w", name, errNotHere)
+			err = errNotHere
 		}
 		return &exchange.Failure{Cause: exchange.CauseNoRoute, Status: 404, Err: err}
 	}

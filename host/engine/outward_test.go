@@ -130,6 +130,53 @@ hosts = "hosts"
 	}
 }
 
+// TestCallWaitsForItsGeneration has a policy call an upstream while the generation
+// is built that has it.
+func TestCallWaitsForItsGeneration(t *testing.T) {
+	b := newBench(t)
+	b.swap(b.manifest([]string{mark("old")}, nil))
+	next := b.manifest([]string{mark("new"), `{ stall = true }`}, nil)
+	next.Data = append(next.Data, "\n[upstream.late]\nendpoints = [\""+b.origin+"\"]\n"...)
+	ctx, cancel := context.WithCancel(context.Background())
+	swapped := make(chan error, 1)
+	go func() {
+		_, err := b.e.Swap(ctx, "swap", next)
+		swapped <- err
+	}()
+	<-b.loader.stalling
+	answers := make(chan *exchange.Failure, 2)
+	waits := func() {
+		x, f := ask(b.e, "late")
+		if f == nil {
+			read(t, x)
+		}
+		answers <- f
+	}
+	go waits()
+	if x, f := ask(b.e, "origin"); f != nil {
+		t.Errorf("an upstream that runs: got %v", f)
+	} else {
+		read(t, x)
+	}
+	select {
+	case f := <-answers:
+		t.Errorf("the call did not wait: %v", f)
+	default:
+	}
+	cancel()
+	<-swapped
+	if f := <-answers; f == nil || !errors.Is(f, errUnknown) {
+		t.Errorf("after the swap failed: got %v, want %v", f, errUnknown)
+	}
+
+	next.Data = []byte(strings.Replace(string(next.Data), "{ stall = true }", mark("more"), 1))
+	b.swap(next)
+	go waits()
+	if f := <-answers; f != nil {
+		t.Errorf("after the swap: got %v", f)
+	}
+}
+
 // TestCallsUnderSwaps makes calls while generations come and go, and the engine
 // at last.
 func TestCallsUnderSwaps(t *testing.T) {
