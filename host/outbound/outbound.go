@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -67,6 +68,7 @@ type Client struct {
 	upstreams Upstreams
 	meter     Meter
 	places    chan struct{} // taken by calls under way
+	numbered  atomic.Uint32
 
 	roots    *x509.CertPool  // nil: the system's
 	rootsErr error           // they cannot be read: no origin is called
@@ -117,6 +119,17 @@ func (c *Client) Check(method, url string) error {
 		return err
 	}
 	return nil
+}
+
+// Number returns a number, never 0, that no call of the policy has been given: what
+// a guest knows it by. Instances are clones of each other, so that numbers of their
+// own would be known to others, too.
+func (c *Client) Number() uint32 {
+	for {
+		if n := c.numbered.Add(1); n != 0 {
+			return n
+		}
+	}
 }
 
 // MaxRequest is how many bytes a request's body may have.

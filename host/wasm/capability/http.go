@@ -93,10 +93,7 @@ func statusOfCall(err error) status {
 }
 
 // calls are those that an instance has begun and not closed.
-type calls struct {
-	open []*outwardCall
-	last uint32 // handle
-}
+type calls struct{ open []*outwardCall }
 
 var _ wasm.Keeper = (*calls)(nil)
 
@@ -168,8 +165,7 @@ func (c *calls) begin(client *outbound.Client, x *exchange.Exchange, r *outbound
 	if x != nil {
 		ctx = x.Context()
 	}
-	c.last++
-	o := &outwardCall{handle: c.last, x: x, done: make(chan struct{})}
+	o := &outwardCall{handle: client.Number(), x: x, done: make(chan struct{})}
 	ctx, o.cancel = context.WithCancel(ctx)
 	err := client.Go(ctx, r, func(response *outbound.Response, err error) {
 		o.response, o.err = response, err

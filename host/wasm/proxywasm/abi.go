@@ -18,6 +18,7 @@ const (
 	statusOK            status = 0
 	statusNotFound      status = 1
 	statusBadArgument   status = 2
+	statusParseFailure  status = 4
 	statusInvalidMemory status = 6
 	statusEmpty         status = 7
 	statusCASMismatch   status = 8

@@ -20,6 +20,9 @@ func (f *fleet) snapshot(v *vm) {
 	if err == nil && len(v.doomed)+len(v.ending)+len(v.rootDone) > 0 {
 		err = fmt.Errorf("%w: its root context is done", wasm.ErrNotClonable)
 	}
+	if err == nil && len(v.calls) > 0 {
+		err = fmt.Errorf("%w: its root context waits for a call", wasm.ErrNotClonable)
+	}
 	if err == nil {
 		f.image, err = v.instance.Snapshot()
 	}

@@ -322,13 +322,13 @@ func (f *fleet) end(v *vm) {
 	f.leave(v, false)
 }
 
-// Trim follows wasm.Trimmer: vms of which nothing was asked since the last Trim
-// end, but one.
+// Trim follows wasm.Trimmer: vms of which nothing was asked since the last Trim, and
+// that wait for no call, end, but one.
 func (f *fleet) Trim() {
 	f.mu.Lock()
 	var cold []*vm
 	for _, v := range f.vms {
-		if v.load == 0 && v.idle && len(cold) < len(f.vms)-1 {
+		if v.load == 0 && v.idle && v.underWay.Load() == 0 && len(cold) < len(f.vms)-1 {
 			cold = append(cold, v)
 			f.see(v)
 		}

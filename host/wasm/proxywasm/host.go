@@ -27,11 +27,10 @@ func Host() wasm.HostModule {
 			function("proxy_continue_request", "", func(c *call) status { return c.resume(request) }),
 			function("proxy_continue_response", "", func(c *call) status { return c.resume(response) }),
 			function("proxy_send_local_response", "iiiiiiii", sendLocalResponse),
-			function("proxy_get_status", "iii", getStatus),
 			function("proxy_clear_route_cache", "", func(*call) status { return statusOK }),
 			wasm.Abort(),
 		},
-		mapFunctions(), bufferFunctions(), sharedFunctions(), metricFunctions(), propertyFunctions(),
+		mapFunctions(), bufferFunctions(), sharedFunctions(), metricFunctions(), propertyFunctions(), callFunctions(),
 	)}
 }
 
@@ -206,17 +205,3 @@ func sendLocalResponse(c *call) status {
 
 // maxDetails bounds what is kept of the details of a local response.
 const maxDetails = 256
-
-// getStatus tells how the last call of the context ended.
-func getStatus(c *call) status {
-	var last callStatus
-	if s := c.vm.current; s != nil {
-		last = s.status
-	} else {
-		last = c.vm.status
-	}
-	if st := c.putU32(0, last.code); st != statusOK {
-		return st
-	}
-	return c.give(1, []byte(last.message))
-}

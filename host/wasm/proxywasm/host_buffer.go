@@ -24,6 +24,8 @@ func (v *vm) bufferOf(kind uint32) *[]byte {
 		if s := v.current; s != nil {
 			return s.ways[kind].piece // directions are numbered as bodies are
 		}
+	case bufferCallResponseBody, bufferGRPCMessage:
+		return v.arrived.bufferOf(kind)
 	case bufferVMConfig:
 		config := []byte(v.fleet.settings.VMConfig)
 		return &config

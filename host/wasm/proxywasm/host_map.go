@@ -23,6 +23,9 @@ func mapFunctions() []wasm.HostFunction {
 // fieldsOf returns the map of that kind that the guest's current context can read;
 // ok is false if it is not there at this place.
 func (v *vm) fieldsOf(kind uint32) (m fields, ok bool) {
+	if kind >= mapGRPCInitialMetadata {
+		return v.arrived.fieldsOf(kind)
+	}
 	s := v.current
 	if s == nil {
 		return fields{}, false

@@ -36,7 +36,6 @@ type stream struct {
 	aside   *aside       // nil: there is none
 	local   *localReply  // that the guest sent; nil: none
 	closed  bool         // proxy_close_stream was called
-	status  callStatus   // of the last call, for proxy_get_status
 	ways    [2]direction // of request and response
 
 	fault atomic.Pointer[policy.Error] // that broke off a body; nil: none
@@ -53,12 +52,6 @@ type direction struct {
 	ended   bool          // the body has: its trailers are here
 	asked   int64         // how much of the body the guest wants to hold; 0: it did not say
 	body    body
-}
-
-// callStatus is what proxy_get_status tells.
-type callStatus struct {
-	code    uint32
-	message string
 }
 
 func newStream(f *fleet, v *vm, x *exchange.Exchange) *stream {
@@ -249,7 +242,9 @@ func (s *stream) finish() {
 		_, err = v.invoke(onDelete, uint64(s.id))
 		return err
 	})
-	if err != nil {
+	if err == nil {
+		v.instance.Call().Leave(s.x)
+	} else {
 		s.fleet.background.Add(1)
 		s.fleet.logger.Error("end of a stream failed", "err", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -28,14 +29,17 @@ type vm struct {
 
 	functions [callbackCount]api.Function // looked up when they are first called
 	stack     [maxParams]uint64
-	streams   map[uint32]*stream // that have a context
-	ending    map[uint32]bool    // streams whose on_done said that they are not done yet
+	streams   map[uint32]*stream  // that have a context
+	calls     map[uint32]*outward // that are under way
+	underWay  atomic.Int32        // how many they are, for who does not hold the vm
+	ending    map[uint32]bool     // streams whose on_done said that they are not done yet
 
 	asking     callback      // that runs
 	current    *stream       // whose callback runs, or which the guest chose; nil: the root
 	effective  uint32        // the id of that context
 	lost       bool          // the guest chose a context that is no more
 	doomed     []uint32      // contexts that proxy_done was called for
+	arrived    *arrival      // what the callback that runs is about; nil: no call
 	status     callStatus    // of the root context's last call
 	starting   bool          // the module's own start-up: the ABI is closed to it
 	allocating bool          // the guest's allocator runs for a host function
@@ -62,7 +66,7 @@ var errLost = errors.New("its instance was lost")
 func newVM(f *fleet) *vm {
 	return &vm{
 		fleet: f, held: make(chan struct{}, 1), dead: make(chan struct{}),
-		streams: map[uint32]*stream{}, ending: map[uint32]bool{}, rootDone: make(chan struct{}, 1),
+		streams: map[uint32]*stream{}, calls: map[uint32]*outward{}, ending: map[uint32]bool{}, rootDone: make(chan struct{}, 1),
 	}
 }
 
@@ -248,6 +252,7 @@ func (v *vm) die(cause error) {
 	v.stopTicks()
 	close(v.dead)
 	v.fleet.leave(v, true)
+	v.forgetAll()
 	clear(v.streams)
 	clear(v.ending)
 	v.close()
@@ -298,6 +303,7 @@ func (v *vm) endRoot() {
 	}
 	if !v.isDead() {
 		v.cause = wasm.ErrClosed
+		v.forgetAll()
 		close(v.dead)
 		v.close()
 	}
