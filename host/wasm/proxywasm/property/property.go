@@ -18,7 +18,8 @@
 //     upstream.cx_pool_ready_duration.
 //
 // In a split host the edge does not know which endpoint answered: there is no
-// upstream then, but for what a failure tells. Others differ from Envoy's thus:
+// upstream then, but for what a failure tells. What guests set goes with the request
+// to the service tier, and does not come back. Others differ from Envoy's thus:
 //
 //   - request.duration, response.size and response.total_size are there when the
 //     exchange has ended; of a request body without a length, so is request.size;
