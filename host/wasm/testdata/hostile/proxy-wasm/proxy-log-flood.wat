@@ -1,0 +1,11 @@
+;; logs without end
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 32768))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (loop $again
+      (drop (call $log (i32.const 4) (i32.const 0) (i32.const 65536)))
+      (br $again))
+    (i32.const 0)))
