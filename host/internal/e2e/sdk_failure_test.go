@@ -3,10 +3,12 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
@@ -42,6 +44,31 @@ func TestGuestsThatPanic(t *testing.T) {
 			}
 			if log := h.log.String(); !hasLine(log, "asked to, at the "+phase, `"policy":"panic-`+sdk+`"`) {
 				t.Errorf("%s at the %s: the log does not say why:\n%s", sdk, phase, h.log.tail())
+			}
+		}
+	}
+}
+
+// TestGuestsThatRefuse their configuration, or to start, are no policy.
+func TestGuestsThatRefuse(t *testing.T) {
+	o := startOrigin(t)
+	data := filepath.Join(t.TempDir(), "data")
+	modules.lend(t, filepath.Join(data, "cache"))
+	for _, sdk := range sdks() {
+		for _, test := range []struct{ config, more, says string }{
+			{"refuse", "", "proxy_on_configure returned false"},
+			{"headers", `proxy_wasm.vm_config = "refuse"`, "proxy_on_vm_start returned false"},
+		} {
+			if sdk == "assemblyscript" && test.more != "" {
+				continue
+			}
+			manifest := filepath.Join(t.TempDir(), "proxy.toml")
+			text := guestManifest(t, o, []use{{name: "refusing", module: sdk + "/guest", config: test.config, more: test.more}})
+			write(t, manifest, fmt.Sprintf("version = 1\nhost.data = %q\n", data)+text)
+			var said buffer
+			status := cli.Execute(t.Context(), []string{"check", "-c", manifest}, cli.Streams{Out: &said, Err: &said})
+			if status != 1 || !strings.Contains(said.String(), test.says) {
+				t.Errorf("%s: got status %d and %s, want %q in it", sdk, status, said.String(), test.says)
 			}
 		}
 	}

@@ -41,6 +41,12 @@ var headerCases = []guestCase{
 		response: edited,
 	},
 	{
+		name: "isolated", config: "headers", more: `isolation = "exchange"`,
+		request:  guestRequest{target: asQuery(given), header: given},
+		seen:     edited,
+		response: edited,
+	},
+	{
 		name: "pairs", config: "pairs",
 		request: guestRequest{
 			target: "/?X-Drop-1=x&X-Keep=r1&X-Keep=r2",

@@ -22,6 +22,7 @@ var answerCases = []guestCase{
 
 var pauseCases = []guestCase{
 	{name: "tick-request", config: "tick 1 request", seen: map[string][]string{"X-Ticked": {"yes"}}},
+	{name: "tick-isolated", config: "tick 1 request", more: `isolation = "exchange"`, seen: map[string][]string{"X-Ticked": {"yes"}}},
 	{name: "tick-response", config: "tick 1 response", response: map[string][]string{"X-Ticked": {"yes"}}},
 	{name: "tick-answer", config: "tick 1 answer", status: 503, unseen: true, body: "ticked"},
 }
