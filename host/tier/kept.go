@@ -22,7 +22,7 @@ type keptBody struct {
 	end     error // of body
 
 	// trailer is the message's, and atEnd what it was when the body ended: before
-	// whoever is to be undone could change it. Of a request; else nil.
+	// whoever is to be undone could change it.
 	trailer *exchange.Header
 	atEnd   exchange.Header
 	ended   bool

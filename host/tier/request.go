@@ -174,7 +174,7 @@ func (w *Walk) pass(p *passage) {
 	p.sees = u.sees
 	p.done = u.done != nil
 	if !u.sees {
-		u.slot.passed(p.probe)
+		p.passed()
 		if !u.held {
 			w.finish(p)
 		}

@@ -58,6 +58,14 @@ func (p *passage) fault() error {
 	return p.use.bodyFault.BodyFault(p.inst)
 }
 
+// passed counts an exchange that the policy took without failing. One of which it
+// can still fail on a body counts at its end.
+func (p *passage) passed() {
+	if p.use.bodyFault == nil {
+		p.use.slot.passed(p.probe)
+	}
+}
+
 // breakOff applies the failure rule of a policy that failed on the request's body
 // while it was being sent on. It can't be skipped any more.
 func (w *Walk) breakOff(p *passage, x *exchange.Exchange, err error) {
@@ -92,7 +100,7 @@ func (w *Walk) meetResponse(p *passage, x *exchange.Exchange) {
 	if err != nil {
 		return
 	}
-	u.slot.passed(p.probe)
+	p.passed()
 	p.trails = u.trailers != nil
 	if !u.held {
 		w.finish(p)

@@ -31,10 +31,7 @@ func (s *savedRequest) take(x *exchange.Exchange, max int) {
 	s.header.CopyFrom(&r.Header)
 	s.length = r.Length
 	s.trailer.CopyFrom(&r.Trailer)
-	r.Body = s.body.take(r.Body, max)
-	if k := s.body.kept; k != nil {
-		k.trailer = &r.Trailer
-	}
+	r.Body = s.body.take(r.Body, max, &r.Trailer)
 	s.route = x.Route
 	s.notes = len(x.Notes)
 	s.props = append(s.props[:0], x.Properties...)
@@ -52,11 +49,7 @@ func (s *savedRequest) restore(x *exchange.Exchange) bool {
 	r := &x.Request
 	r.Method, r.Scheme, r.Authority, r.Target, r.Upgrade = s.method, s.scheme, s.authority, s.target, s.upgrade
 	r.Header.CopyFrom(&s.header)
-	if k := s.body.kept; k != nil && k.ended {
-		r.Trailer.CopyFrom(&k.atEnd)
-	} else {
-		r.Trailer.CopyFrom(&s.trailer)
-	}
+	s.body.restoreTrailer(&r.Trailer, &s.trailer)
 	r.Length = s.length
 	x.Route = s.route
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
@@ -88,14 +81,15 @@ func (s *savedRequest) reset() {
 // savedResponse is a response as it was before a policy that may have to be
 // undone.
 type savedResponse struct {
-	status int
-	header exchange.Header // in memory of its own
-	length int64
-	body   savedBody
-	notes  int
-	props  []exchange.Property // in memory of its own
-	client exchange.Identity   // so too
-	used   bool                // since reset
+	status  int
+	header  exchange.Header // in memory of its own
+	trailer exchange.Header // as in savedRequest
+	length  int64
+	body    savedBody
+	notes   int
+	props   []exchange.Property // in memory of its own
+	client  exchange.Identity   // so too
+	used    bool                // since reset
 }
 
 // take, settle and restore are as for a request.
@@ -104,7 +98,8 @@ func (s *savedResponse) take(x *exchange.Exchange, max int) {
 	s.used = true
 	s.status, s.length = r.Status, r.Length
 	s.header.CopyFrom(&r.Header)
-	r.Body = s.body.take(r.Body, max)
+	s.trailer.CopyFrom(&r.Trailer)
+	r.Body = s.body.take(r.Body, max, &r.Trailer)
 	s.notes = len(x.Notes)
 	s.props = append(s.props[:0], x.Properties...)
 	s.client.CopyFrom(&x.Identity)
@@ -118,6 +113,7 @@ func (s *savedResponse) restore(x *exchange.Exchange) bool {
 	r := &x.Response
 	r.Status, r.Length = s.status, s.length
 	r.Header.CopyFrom(&s.header)
+	s.body.restoreTrailer(&r.Trailer, &s.trailer)
 	x.Notes = x.Notes[:min(s.notes, len(x.Notes))]
 	x.Properties = append(x.Properties[:0], s.props...)
 	x.Identity.CopyFrom(&s.client)
@@ -130,11 +126,12 @@ func (s *savedResponse) reset() {
 	if !s.used {
 		return
 	}
-	header, props, client := s.header, s.props, s.client
+	header, trailer, props, client := s.header, s.trailer, s.props, s.client
 	header.Reset()
+	trailer.Reset()
 	clear(props)
 	client.Reset()
-	*s = savedResponse{header: header, props: props[:0], client: client}
+	*s = savedResponse{header: header, trailer: trailer, props: props[:0], client: client}
 }
 
 // savedBody is the body of a saved message.
@@ -143,14 +140,24 @@ type savedBody struct {
 	kept *keptBody // nil: nobody looks at it
 }
 
-// take returns what stands for body until settle or restore.
-func (s *savedBody) take(body io.ReadCloser, max int) io.ReadCloser {
+// take returns what stands for body until settle or restore. The trailer is that
+// of its message.
+func (s *savedBody) take(body io.ReadCloser, max int, trailer *exchange.Header) io.ReadCloser {
 	s.body, s.kept = body, nil
 	if body != nil && max > 0 {
-		s.kept = &keptBody{body: body, max: max}
+		s.kept = &keptBody{body: body, max: max, trailer: trailer}
 		return s.kept
 	}
 	return body
+}
+
+// restoreTrailer makes a message's trailer what it was: as it came with the body, or
+// else as it was before.
+func (s *savedBody) restoreTrailer(trailer, before *exchange.Header) {
+	if k := s.kept; k != nil && k.ended {
+		before = &k.atEnd
+	}
+	trailer.CopyFrom(before)
 }
 
 func (s *savedBody) settle(body io.ReadCloser) io.ReadCloser {

@@ -105,7 +105,7 @@ func (u *use) build(s *stage, spec UseSpec, rules manifest.OnError) {
 	u.held = u.trailers != nil || u.done != nil ||
 		u.requestNeed.Mode == manifest.BodyStream || u.responseNeed.Mode == manifest.BodyStream
 	u.keepRequest, u.keepResponse = keep(u.requestNeed), keep(u.responseNeed)
-	mends := u.skips(policy.Trap) || u.skips(policy.Timeout)
+	mends := u.skips(policy.Trap) || u.skips(policy.Timeout) || u.skips(policy.Overload)
 	u.undoRequest = mends && !s.any // a stage of kind any keeps the request itself
 	u.undoResponse = mends
 }

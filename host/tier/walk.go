@@ -163,6 +163,8 @@ func (t *Tier) Done(w *Walk, x *exchange.Exchange) {
 		p := &w.passed[i]
 		if err := p.fault(); err != nil {
 			w.blame(p.use, p, err) // the head is out: nothing can be said to the client
+		} else if p.held && !p.sees && p.use.bodyFault != nil {
+			p.use.slot.passed(p.probe)
 		}
 		if p.done {
 			p.done = false
