@@ -26,6 +26,7 @@ type call struct {
 
 	closing  bool // the connection ends with this response
 	sent     bool // Send was called
+	bare     bool // the client asked with HEAD, whatever policies have made of it
 	broken   bool // the response can't be completed: the client must see that
 	tunneled bool // the connection was a tunnel's
 
@@ -115,7 +116,7 @@ func (k *call) end(more bool) (buf []byte, n int) {
 		k.spare = k.body
 	}
 	k.body = nil
-	k.closing, k.sent, k.broken, k.tunneled = false, false, false, false
+	k.closing, k.sent, k.bare, k.broken, k.tunneled = false, false, false, false, false
 	k.responding.Store(false)
 	k.conn, k.x.Conn = nil, nil
 	s.calls.Put(k)

@@ -60,7 +60,7 @@ func (k *call) unreadable() {
 	req.Header.Reset()
 	req.Trailer.Reset()
 	if in := k.in.fresh(); len(in) >= len(head) && string(in[:len(head)]) == head {
-		req.Method = "HEAD" // no body: it would be taken for the next response
+		req.Method, k.bare = "HEAD", true // no body: it would be taken for the next response
 	}
 	req.Scheme, req.Version = k.scheme(), exchange.HTTP11
 }
@@ -78,6 +78,7 @@ func (k *call) take() (status int) {
 	req.Method, req.Authority, req.Target = head.Method, head.Authority, head.Target
 	req.Version, req.Upgrade = head.Version, head.Upgrade
 	req.Scheme = k.scheme()
+	k.bare = req.Method == "HEAD"
 	if head.Framing.HasBody() {
 		req.Length = head.Framing.Length
 		if k.body, k.spare = k.spare, nil; k.body == nil {

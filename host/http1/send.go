@@ -157,5 +157,5 @@ func (k *call) framing() message.Framing {
 // hasContent reports whether the response may have some (RFC 9110, 6.4.1).
 func (k *call) hasContent() bool {
 	status := k.x.Response.Status
-	return k.x.Request.Method != "HEAD" && status != statusNoContent && status != statusNotModified
+	return !k.bare && status != statusNoContent && status != statusNotModified
 }

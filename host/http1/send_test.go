@@ -310,3 +310,21 @@ func TestDateAndAltSvc(t *testing.T) {
 }
 
 var _ http1.Spliceable = (*lent)(nil)
+
+// Whether a response has content goes by what the client asked. A policy that makes
+// GET of HEAD would have its bytes taken for the next response, and one that makes
+// HEAD of GET leave the client waiting.
+func TestContentGoesByTheClientsMethod(t *testing.T) {
+	d := serve(t, settings(), func(x *exchange.Exchange) {
+		x.Request.Method = x.Request.Target[1:]
+		answer(x, 200, "body")
+	})
+	p := d.dial(t)
+	for _, test := range []struct{ asked, made, want string }{{"HEAD", "GET", ""}, {"GET", "HEAD", "body"}, {"HEAD", "GET", ""}} {
+		p.send(test.asked + " /" + test.made + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		resp, body := p.response(test.asked)
+		if resp.StatusCode != 200 || resp.ContentLength != 4 || body != test.want {
+			t.Errorf("%s made %s: got %d with %q of %d", test.asked, test.made, resp.StatusCode, body, resp.ContentLength)
+		}
+	}
+}

@@ -103,7 +103,7 @@ func (c *call) sendable() error {
 func (c *call) respond() *exchange.SendError {
 	resp := &c.x.Response
 	c.writeHead()
-	if c.x.Request.Method == "HEAD" || !bodyAllowed(resp.Status) {
+	if c.r.Method == "HEAD" || !bodyAllowed(resp.Status) {
 		if resp.Length < 0 {
 			return c.flush() // else HTTP/3 finds that the length is 0
 		}
