@@ -63,7 +63,8 @@ func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyStat
 		Instances: stats.Instances, Busy: stats.Busy, MemoryBytes: stats.MemoryBytes,
 		Created: stats.Created, Discarded: stats.Discarded,
 		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost, Ticks: stats.Ticks,
-		Quarantined: p.Health.Quarantined,
+		BackgroundFailures: stats.BackgroundFailures,
+		Quarantined:        p.Health.Quarantined,
 	}
 }
 

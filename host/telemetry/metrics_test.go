@@ -169,7 +169,7 @@ func TestOfStatus(t *testing.T) {
 
 func TestSnapshotIsReadAtScrape(t *testing.T) {
 	m := NewMetrics("test")
-	use := PolicyState{Tier: "edge", Stage: "s", Policy: "p", Version: "1", Instances: 2, MemoryBytes: 1024, Created: 7, Ticks: 90}
+	use := PolicyState{Tier: "edge", Stage: "s", Policy: "p", Version: "1", Instances: 2, MemoryBytes: 1024, Created: 7, Ticks: 90, BackgroundFailures: 1}
 	state := Snapshot{
 		Generation: Generation{Number: 4, Since: time.Unix(1000, 0), InFlight: 3, Draining: 1, DrainingInFlight: 2},
 		Policies:   []PolicyState{use, use}, // one stage uses it twice
@@ -193,6 +193,7 @@ func TestSnapshotIsReadAtScrape(t *testing.T) {
 		{"ergo_policy_memory_bytes", []string{"policy=p"}, 2048},
 		{"ergo_policy_instances_created_total", []string{"policy=p"}, 14},
 		{"ergo_policy_ticks_total", []string{"policy=p", "version=1"}, 180},
+		{"ergo_policy_background_failures_total", []string{"policy=p"}, 2},
 		{"ergo_policy_quarantined", []string{"policy=p"}, 0},
 		{"ergo_tier_bulkhead_in_flight", []string{"tier=edge"}, 5},
 		{"ergo_tier_bulkhead_shed_total", []string{"tier=edge"}, 6},

@@ -38,6 +38,7 @@ type PolicyState struct {
 	Waits, Overloads   uint64
 	LinesLost          uint64
 	Ticks              uint64 // metered cost
+	BackgroundFailures uint64 // in work that no exchange waited for
 	Quarantined        bool
 }
 
@@ -85,6 +86,7 @@ var (
 	descBusy        = desc("policy_instances_busy", "Instances lent to exchanges.", policyLabels...)
 	descMemory      = desc("policy_memory_bytes", "Memory held by all instances.", policyLabels...)
 	descCreated     = desc("policy_instances_created_total", "Instances started.", policyLabels...)
+	descBackground  = desc("policy_background_failures_total", "Traps and timeouts in work that no exchange waited for.", policyLabels...)
 	descDiscarded   = desc("policy_instances_discarded_total", "Instances thrown away after a failure.", policyLabels...)
 	descWaits       = desc("policy_instance_waits_total", "Exchanges that had to wait for an instance.", policyLabels...)
 	descLinesLost   = desc("policy_log_lines_dropped_total", "Log lines of a policy beyond its limit.", policyLabels...)
@@ -166,6 +168,7 @@ func (e emitter) policy(p *PolicyState) {
 	e.counter(descOverloads, p.Overloads, labels...)
 	e.counter(descLinesLost, p.LinesLost, labels...)
 	e.counter(descTicks, p.Ticks, labels...)
+	e.counter(descBackground, p.BackgroundFailures, labels...)
 	e.gauge(descQuarantined, truth(p.Quarantined), labels...)
 }
 
@@ -200,6 +203,7 @@ func sumPolicies(states []PolicyState) []*PolicyState {
 		sum.Overloads += p.Overloads
 		sum.LinesLost += p.LinesLost
 		sum.Ticks += p.Ticks
+		sum.BackgroundFailures += p.BackgroundFailures
 		sum.Quarantined = sum.Quarantined || p.Quarantined
 	}
 	return sums
