@@ -79,10 +79,10 @@ func slotKey(spec policy.Spec) string {
 		File         manifest.PolicyFile
 		Config       []byte
 		Settings     manifest.Policy
-		Secrets      map[string]string // what Settings does not encode
-	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings, map[string]string{}}
+		Secrets      map[string][]byte // what Settings does not encode; need not be text
+	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings, map[string][]byte{}}
 	for name, secret := range spec.Settings.Secrets {
-		identity.Secrets[name] = secret.Reveal()
+		identity.Secrets[name] = []byte(secret.Reveal())
 	}
 	identity.Settings.Source = "" // where it came from is not what it is
 	if err := json.NewEncoder(h).Encode(identity); err != nil {

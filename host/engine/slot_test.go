@@ -29,6 +29,9 @@ func TestSlotKeyTellsSecretsApart(t *testing.T) {
 			t.Errorf("%d other secrets have the same key", len(other))
 		}
 	}
+	if key(map[string]string{"a": "\xff\x01"}) == key(map[string]string{"a": "\xfe\x01"}) {
+		t.Error("secrets that are no text have the same key")
+	}
 	if strings.Contains(first, value) {
 		t.Errorf("the key shows a secret: %s", first)
 	}
