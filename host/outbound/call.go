@@ -17,6 +17,7 @@ type call struct {
 	request *Request
 	target  target
 	header  exchange.Header // as it is sent
+	trailer exchange.Header // likewise
 	ctx     context.Context // ends with the caller's, the client and the timeout
 	stop    func()
 	timeout time.Duration // 0: none
@@ -55,7 +56,10 @@ func (k *call) prepare() (failure *Error) {
 	if int64(len(r.Body)) > c.config.RequestBytes {
 		return c.failure(&k.target, TooLarge, errRequestSize)
 	}
-	err := endToEnd(&k.header, &r.Header)
+	err := endToEnd(&k.header, &r.Header, isOwn)
+	if err == nil {
+		err = endToEnd(&k.trailer, &r.Trailer, func(name string) bool { return !exchange.TrailerAllowed(name) })
+	}
 	if err == nil && r.Authority != "" && !exchange.ValidAuthority(r.Authority) {
 		err = errField
 	}

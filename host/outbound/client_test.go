@@ -297,3 +297,26 @@ func TestMeter(t *testing.T) {
 		t.Errorf("got %+v", meter)
 	}
 }
+
+// What would frame or route the request does not go behind it, and what is no
+// field stops it before it is sent.
+func TestTrailersAreLookedAt(t *testing.T) {
+	backend := hosttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		for name, values := range r.Trailer {
+			fmt.Fprintf(w, "%s=%s;", name, values)
+		}
+	}))
+	c := openWith(t, func(c *Config) { c.Upstreams = []string{"users"} },
+		Options{Upstreams: realUpstreams(t, map[string]string{"users": backend.URL})}, backend.URL)
+	for _, url := range []string{backend.URL, "upstream://users/"} {
+		framing := fields("Content-Length", "9", "Transfer-Encoding", "chunked", "Host", "h", "Authorization", "a", "X-Up", "1")
+		got := do(t, c, &Request{Method: "POST", URL: url, Body: []byte("b"), Trailer: framing})
+		if string(got.Body) != "X-Up=[1];" {
+			t.Errorf("%s: got the trailers %s", url, got.Body)
+		}
+		fails(t, c, &Request{Method: "POST", URL: url, Trailer: fields("x\r\nhost: evil", "1")}, BadRequest)
+		fails(t, c, &Request{Method: "POST", URL: url, Trailer: fields("x", "1\r\nhost: evil")}, BadRequest)
+		fails(t, c, &Request{Method: "POST", URL: url, Trailer: fields("x", strings.Repeat("v", maxFieldBytes))}, TooLarge)
+	}
+}

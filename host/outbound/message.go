@@ -22,7 +22,8 @@ type Request struct {
 	// it was granted.
 	Authority string
 	// Header and Trailer are the end-to-end fields: those of the connection, of
-	// framing and Host are the client's own, and dropped.
+	// framing and Host are the client's own, and dropped, as is what may not stand in
+	// a trailer.
 	Header, Trailer exchange.Header
 	Body            []byte
 	Timeout         time.Duration // for all of it; 0, or more than the client's: the client's
@@ -47,8 +48,13 @@ var (
 // connection.
 var ownFields = []string{"host", "content-length", "transfer-encoding", "trailer", "expect", "te", "proxy-authorization"}
 
-// endToEnd appends the fields that are sent on, and reports what cannot be.
-func endToEnd(to, from *exchange.Header) error {
+func isOwn(name string) bool {
+	return slices.ContainsFunc(ownFields, func(own string) bool { return exchange.EqualFold(own, name) })
+}
+
+// endToEnd appends the fields that are sent on, which are not those to drop, and
+// reports what cannot be sent.
+func endToEnd(to, from *exchange.Header, drop func(name string) bool) error {
 	if from.Size() > maxFieldBytes {
 		return errFieldsSize
 	}
@@ -59,7 +65,7 @@ func endToEnd(to, from *exchange.Header) error {
 		if !exchange.ValidName(f.Name) || !exchange.ValidValue(f.Value) {
 			return errField
 		}
-		if !slices.ContainsFunc(ownFields, func(own string) bool { return exchange.EqualFold(own, f.Name) }) {
+		if !drop(f.Name) {
 			to.Add(f.Name, f.Value)
 		}
 	}

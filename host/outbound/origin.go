@@ -108,7 +108,7 @@ func (k *call) toOrigin(body content) (*answer, error) {
 // give sets the body, which can be sent again on another connection if it is
 // whole, and the trailers.
 func (k *call) give(req *http.Request, body content) {
-	trailer := &k.request.Trailer
+	trailer := &k.trailer
 	switch {
 	case body.stream != nil:
 		req.Body, req.ContentLength = body.stream, -1

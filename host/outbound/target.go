@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // upstreamScheme is how a URL names an upstream of the manifest.
@@ -36,7 +37,7 @@ func parseTarget(s string) (target, error) {
 		return target{}, errURL
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.User != nil || u.Opaque != "" || u.Hostname() == "" {
+	if err != nil || u.User != nil || u.Opaque != "" || u.Hostname() == "" || !isASCII(u.Host) {
 		return target{}, errURL
 	}
 	u.Host = strings.ToLower(u.Host)
@@ -55,6 +56,12 @@ func parseTarget(s string) (target, error) {
 		return target{}, errURL
 	}
 	return t, nil
+}
+
+// isASCII reports whether s is of US-ASCII alone. Names of other letters have a form
+// that is (RFC 5890); in lower case, or read by another, they may become any other.
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // origin is what requests may be sent to: scheme, host and port, in lower case.

@@ -73,6 +73,12 @@ var targetTable = []struct {
 	{"https://idp.example.com%00.evil.net/", BadRequest},
 	{"https://[fe80::1%25eth0]/", BadRequest},
 	{"upstream://users:80/", BadRequest},
+	{"upstream://\xff\xff\xff/", BadRequest},
+	{"upstream://\u023a\u023a\u023a\u023a", BadRequest}, // longer in lower case
+	{"upstream://%c8%ba%c8%ba", BadRequest},
+	{"https://idp.example.com\u3002example.org/", BadRequest},
+	{"https://\uff49dp.example.com/", BadRequest},
+	{"https://idp.example.com/\u00e4", granted},
 }
 
 func TestCheck(t *testing.T) {

@@ -59,11 +59,11 @@ func (k *call) exchange(body content) *exchange.Exchange {
 	switch {
 	case body.stream != nil:
 		r.Body, r.Length = body.stream, exchange.UnknownLength
-	case len(body.whole) > 0 || k.request.Trailer.Len() > 0:
+	case len(body.whole) > 0 || k.trailer.Len() > 0:
 		r.Body, r.Length = exchange.NewBuffered(body.whole), int64(len(body.whole))
 	}
-	if k.request.Trailer.Len() > 0 {
-		r.Trailer.CopyFrom(&k.request.Trailer)
+	if k.trailer.Len() > 0 {
+		r.Trailer.CopyFrom(&k.trailer)
 		r.Length = exchange.UnknownLength
 	}
 	x.Received = r.Line()
