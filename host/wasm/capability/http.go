@@ -35,9 +35,9 @@ import (
 // Redirects are not followed.
 //
 // await waits as long as its own timeout says, 0: not at all, -1: until the call
-// ends. While it waits for an exchange the guest's clock stands still: what bounds
-// it are the call's timeout and the exchange's. Without an exchange, in a timer or
-// at the start, its time is the guest's own.
+// or the exchange at hand ends. While it waits for an exchange the guest's clock
+// stands still: what bounds it are the call's timeout and the exchange's. Without an
+// exchange, in a timer or at the start, its time is the guest's own.
 //
 // A call ends by close, with the exchange that it was begun for, or when the
 // instance is given back, whichever is first; its handle is unknown from then on,
@@ -248,6 +248,10 @@ func (o *outwardCall) wait(call *wasm.Call, milliseconds int32) {
 		call.Check() // its clock runs from here on
 		defer call.Check()
 	}
+	var over <-chan struct{}
+	if x := call.Exchange; x != nil && x != o.x { // the end of o.x ends the call
+		over = x.Context().Done()
+	}
 	var late <-chan time.Time
 	if milliseconds > 0 {
 		timer := time.NewTimer(time.Duration(milliseconds) * time.Millisecond)
@@ -256,6 +260,7 @@ func (o *outwardCall) wait(call *wasm.Call, milliseconds int32) {
 	}
 	select {
 	case <-o.done:
+	case <-over:
 	case <-late:
 	}
 }

@@ -207,6 +207,24 @@ func TestCallEndsWithItsExchange(t *testing.T) {
 	c.want(failed, "await", second, forever)
 }
 
+// A call that no exchange began, in a timer or at the start, may take longer than
+// one that waits for it has.
+func TestAwaitEndsWithTheExchangeThatWaits(t *testing.T) {
+	url, arrived, _, release := heldBackend(t)
+	defer close(release)
+	c := newHTTPCaller(t, url)
+	c.instance.Call().Exchange = nil
+	h := c.begin(ok, "GET", url, "", "", 0)
+	<-arrived
+	c.instance.Call().Exchange = c.x
+	go c.x.Life().End(context.Canceled)
+	begun := time.Now()
+	c.want(pending, "await", h, forever)
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it waited for %v", took)
+	}
+}
+
 func TestCallEndsWithItsInstance(t *testing.T) {
 	url, arrived, gone, release := heldBackend(t)
 	defer close(release)

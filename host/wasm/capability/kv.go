@@ -80,7 +80,8 @@ var refusals = []struct {
 type operation func(ctx context.Context, store *state.Store, mod api.Module, stack []uint64) error
 
 // kvFunction makes a host function of an operation. While another process is asked
-// the guest's clock stands still, and the exchange's end ends the wait.
+// for an exchange the guest's clock stands still, and the exchange's end ends the
+// wait. Without one the time is the guest's own.
 func kvFunction(name string, do operation, params ...api.ValueType) wasm.HostFunction {
 	call := func(ctx context.Context, mod api.Module, stack []uint64) {
 		call := wasm.CallOf(ctx)
@@ -93,13 +94,16 @@ func kvFunction(name string, do operation, params ...api.ValueType) wasm.HostFun
 			stack[0] = refusal(do(context.Background(), kv.Store, mod, stack))
 			return
 		}
-		wait := context.Background()
-		if call.Exchange != nil {
-			wait = call.Exchange.Context()
+		var err error
+		if x := call.Exchange; x != nil {
+			call.Pause()
+			err = do(x.Context(), kv.Store, mod, stack)
+			call.Resume()
+		} else {
+			call.Check() // its clock runs from here on
+			err = do(context.Background(), kv.Store, mod, stack)
+			call.Check()
 		}
-		call.Pause()
-		err := do(wait, kv.Store, mod, stack)
-		call.Resume()
 		if stack[0] = refusal(err); stack[0] == unavailable && !kv.Tell && call.Exchange != nil {
 			call.Fail(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -63,8 +64,13 @@ type rememberer struct {
 
 func newRememberer(t testing.TB, program *wasm.Program, kv *policy.KV) *rememberer {
 	t.Helper()
+	return newRemembererFor(t, program, kv, 10*time.Second)
+}
+
+func newRemembererFor(t testing.TB, program *wasm.Program, kv *policy.KV, callTime time.Duration) *rememberer {
+	t.Helper()
 	instance, err := program.Start(context.Background(), wasm.InstanceConfig{
-		MemoryBytes: 1 << 20, CallTime: 10 * time.Second, Granted: &policy.Granted{KV: kv},
+		MemoryBytes: 1 << 20, CallTime: callTime, Granted: &policy.Granted{KV: kv},
 		Log: wasm.NewLog(slog.New(slog.DiscardHandler), 1), Held: new(wasm.Held),
 	})
 	if err != nil {
@@ -288,6 +294,27 @@ func TestKVUnavailable(t *testing.T) {
 	told.want(unavailable, "get", "k", atBuffer, 100, atResult)
 	fails.instance.Call().Exchange = nil // while it starts, or at a tick, nobody's exchange can fail
 	fails.want(unavailable, "get", "k", atBuffer, 100, atResult)
+}
+
+// Without an exchange nothing bounds a guest that asks again and again but its own
+// time, which therefore goes on.
+func TestKVWithoutAnExchangeTakesTheGuestsTime(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	registry := state.NewRegistry(state.Options{Redis: &state.RedisOptions{
+		Address: silent.Addr().String(), Timeout: 200 * time.Millisecond, Connections: 4, Prefix: "ergo",
+	}})
+	t.Cleanup(func() { _ = registry.Close() })
+	kv := &policy.KV{Store: registry.Remote("p", kvLimits), Tell: true}
+	r := newRemembererFor(t, kvProgram(t, wasm.Options{}), kv, 100*time.Millisecond)
+	r.want(unavailable, "get", "k", atBuffer, 100, atResult)
+	r.instance.Call().Exchange = nil
+	if _, err := r.invoke("get", append(r.at(atKey, "k"), atBuffer, 100, atResult)...); !errors.Is(err, wasm.ErrTime) {
+		t.Errorf("without an exchange: got %v, want %v", err, wasm.ErrTime)
+	}
 }
 
 // The guest's clock stands still while Redis is asked, and the exchange's end ends
