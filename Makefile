@@ -54,6 +54,10 @@ micro: ## Go benchmarks, once each
 soak: build ## 2,000 swaps under constant load with the real binary; FLAGS='-swaps 100'
 	$(GO) run ./host/internal/soak $(FLAGS)
 
+.PHONY: soak-wasm
+soak-wasm: build ## ten minutes of hostile guests beside sound ones with the real binary; FLAGS='-for 30s'
+	$(GO) run ./host/internal/soak -wasm $(FLAGS)
+
 .PHONY: policies
 policies: ## rebuilds every policies/*/policy.wasm
 	policies/build

@@ -67,6 +67,7 @@ func (a *admin) swap(ctx context.Context, manifest string) error {
 type gauges struct {
 	goroutines float64
 	memoryMiB  float64
+	files      float64
 }
 
 func (a *admin) gauges() (g gauges, draining float64, err error) {
@@ -92,6 +93,9 @@ func (a *admin) gauges() (g gauges, draining float64, err error) {
 	}
 	g.goroutines = value("go_goroutines")
 	g.memoryMiB = value(a.memory) / (1 << 20)
+	if f := families["process_open_fds"]; f != nil { // not on every system
+		g.files = f.Metric[0].GetGauge().GetValue()
+	}
 	draining = value("ergo_generations_draining")
 	return g, draining, err
 }
@@ -113,17 +117,18 @@ func (a *admin) settle(ctx context.Context) (gauges, error) {
 // connections, and memory that the collector has not given back yet.
 const (
 	spareGoroutines = 10
+	spareFiles      = 10
 	spareMiB        = 48
 )
 
-// settleTo waits until goroutines and memory are back to where they were.
+// settleTo waits until goroutines, memory and files are back to where they were.
 func (a *admin) settleTo(ctx context.Context, before gauges) (gauges, error) {
 	var last gauges
-	err := until(ctx, 2*time.Minute, "goroutines and memory to come back", func() (bool, error) {
+	err := until(ctx, 2*time.Minute, "goroutines, memory and files to come back", func() (bool, error) {
 		g, draining, err := a.gauges()
 		last = g
 		return draining == 0 && g.goroutines <= before.goroutines+spareGoroutines &&
-			g.memoryMiB <= before.memoryMiB+spareMiB, err
+			g.memoryMiB <= before.memoryMiB+spareMiB && g.files <= before.files+spareFiles, err
 	})
 	if err != nil {
 		return last, fmt.Errorf("%w: before %+v, now %+v", err, before, last)

@@ -31,6 +31,24 @@ func TestSwapsLoseNothing(t *testing.T) {
 	t.Log(r)
 }
 
+// TestHostileGuestsHarmNobody is the soak of guests, for some seconds.
+func TestHostileGuestsHarmNobody(t *testing.T) {
+	length := 10 * time.Second
+	if testing.Short() {
+		length = 2 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	r, err := guestPlan{
+		policies: "../../../policies", hostile: "../../wasm/testdata/hostile", sound: "testdata/sound.wasm",
+		length: length, memory: "go_memstats_heap_alloc_bytes", collect: runtime.GC,
+	}.run(ctx, t.TempDir(), startInside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(r)
+}
+
 // startInside runs the command in this process.
 func startInside(ctx context.Context, manifest string) (func() error, func() string, error) {
 	ctx, cancel := context.WithCancel(ctx)
