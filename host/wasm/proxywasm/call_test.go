@@ -389,3 +389,40 @@ func FuzzGRPCService(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCalls calls the host's functions with any text and any places: nothing traps,
+// and nothing is called that was not granted.
+func FuzzCalls(f *testing.F) {
+	const origin = "http://127.0.0.1:1"
+	f.Add(uint8(0), origin, head(), "body", noPairs, uint32(5), uint32(out(5)))
+	f.Add(uint8(1), clusterOf(origin, "a"), "svc", "Method", meta, uint32(5), uint32(out(5)))
+	f.Add(uint8(2), origin, "svc", "Method", meta, uint32(0), uint32(out(5)))
+	f.Add(uint8(3), "", "", "", "", uint32(0xfffffff0), uint32(0xffffffff))
+	f.Add(uint8(4), "", "", "", "", uint32(1), uint32(2))
+	var do func(g *guest)
+	p := load(f, in("request_headers", func(g *guest, _ []uint32) uint32 { do(g); return 0 }), calling(f, origin))
+	f.Fuzz(func(t *testing.T, which uint8, a, b, c, d string, m, n uint32) {
+		a, b, c, d = a[:min(len(a), 4096)], b[:min(len(b), 4096)], c[:min(len(c), 4096)], d[:min(len(d), 4096)]
+		var st status
+		do = func(g *guest) {
+			switch which % 5 {
+			case 0:
+				st = g.call("proxy_http_call", a, b, c, d, m, n)
+			case 1:
+				st = g.call("proxy_grpc_call", a, b, c, d, "message", m, n)
+			case 2:
+				st = g.call("proxy_grpc_stream", a, b, c, d, n)
+			case 3:
+				st = g.call("proxy_http_call", m, n, m, n, n, m, n, m, 0, out(5))
+			case 4:
+				st = g.call("proxy_grpc_send", m, "message", n)
+			}
+		}
+		if carried := carry(p, newExchange("GET", "/")); carried.requestErr != nil {
+			t.Fatal(carried.requestErr)
+		}
+		if st == statusOK && which%5 < 3 && !strings.Contains(a, "127.0.0.1:1") {
+			t.Errorf("%q is called", a)
+		}
+	})
+}
