@@ -1,6 +1,7 @@
 package proxywasm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,7 +95,7 @@ func (b *body) next() error {
 	err := b.step(atBody)
 	v.release()
 	if err == nil && b.stream.answered() {
-		err = errAnswered
+		err = cmp.Or(b.stream.lacked, errAnswered)
 	}
 	if err != nil {
 		return b.broken(err)

@@ -141,10 +141,11 @@ func (s *stream) gather(way int, m message, size int64) error {
 	return nil
 }
 
-// closure is what becomes of an exchange whose stream the guest has closed.
+// closure is what becomes of an exchange whose stream the guest has closed, or lacked
+// something for.
 func (s *stream) closure() error {
-	if !s.closed {
-		return nil
+	if s.lacked != nil || !s.closed {
+		return s.lacked
 	}
 	return &exchange.Failure{Cause: exchange.CausePolicy, Status: 502, Policy: s.fleet.name, Err: errClosedStream}
 }

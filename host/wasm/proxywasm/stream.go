@@ -36,6 +36,7 @@ type stream struct {
 	aside   *aside       // nil: there is none
 	local   *localReply  // that the guest sent; nil: none
 	closed  bool         // proxy_close_stream was called
+	lacked  error        // what a callback of the root did not get on its behalf
 	ways    [2]direction // of request and response
 
 	fault atomic.Pointer[policy.Error] // that broke off a body; nil: none
@@ -187,8 +188,8 @@ func (s *stream) notify() {
 	}
 }
 
-// answered reports whether the guest has ended the exchange.
-func (s *stream) answered() bool { return s.local != nil || s.closed }
+// answered reports whether the guest has ended the exchange, or failed it.
+func (s *stream) answered() bool { return s.local != nil || s.closed || s.lacked != nil }
 
 // failure makes the error of a call, or of the loss of a vm, what the contract says.
 func (f *fleet) failure(err error) error {
@@ -229,23 +230,34 @@ func (s *stream) finish() {
 	defer v.release()
 	s.ways[request].at = atEnd
 	s.rejoin()
-	err := s.touch(response, atEnd, func() error {
-		done, err := v.ask(onDone, uint64(s.id))
-		if err == nil {
-			_, err = v.invoke(onLog, uint64(s.id))
-		}
-		delete(v.streams, s.id)
-		if err != nil || !done && len(v.ending) < maxStreams {
-			v.ending[s.id] = true // proxy_done deletes it
-			return err
-		}
-		_, err = v.invoke(onDelete, uint64(s.id))
-		return err
-	})
-	if err == nil {
+	err := s.touch(response, atEnd, s.conclude)
+	if !v.isDead() {
 		v.instance.Call().Leave(s.x)
-	} else {
+	}
+	if err != nil {
 		s.fleet.background.Add(1)
 		s.fleet.logger.Error("end of a stream failed", "err", err)
 	}
+}
+
+// conclude takes the context through its last callbacks. What the guest needs in one
+// of them and does not get ends none of the others, or contexts would be left.
+func (s *stream) conclude() error {
+	v := s.vm
+	done, err := v.ask(onDone, uint64(s.id))
+	waits := !done && err == nil
+	if !v.instance.Spent() {
+		_, lacked := v.invoke(onLog, uint64(s.id))
+		err = errors.Join(err, lacked)
+	}
+	delete(v.streams, s.id)
+	switch {
+	case v.instance.Spent():
+	case waits && len(v.ending) < maxStreams:
+		v.ending[s.id] = true // proxy_done deletes it
+	default:
+		_, lacked := v.invoke(onDelete, uint64(s.id))
+		err = errors.Join(err, lacked)
+	}
+	return err
 }

@@ -193,18 +193,26 @@ func (v *vm) off() {
 }
 
 // root runs a callback of the root context on whose behalf nobody waits. The vm is
-// held. A failure loses the vm.
+// held. A failure loses the vm; but if the guest lacked something on behalf of a
+// stream that it chose, it is that stream's.
 func (v *vm) root(cb callback, args ...uint64) {
 	v.on(nil)
 	_, err := v.invoke(cb, args...)
+	chosen := v.current
 	if err == nil {
 		err = v.bury()
 	}
 	v.off()
-	if err != nil {
-		v.fleet.background.Add(1)
-		v.fleet.logger.Error("background work of the policy failed", "callback", callbacks[cb].name, "err", err)
+	if err == nil {
+		return
+	}
+	v.fleet.background.Add(1)
+	v.fleet.logger.Error("background work of the policy failed", "callback", callbacks[cb].name, "err", err)
+	if !spared(err) || v.instance.Spent() {
 		v.die(err)
+	} else if chosen != nil {
+		chosen.lacked = v.fleet.failure(err)
+		chosen.notify()
 	}
 }
 
