@@ -61,7 +61,7 @@ func (c *call) give(i int, value []byte) status {
 	var at uint32
 	if len(value) > 0 && place != 0 {
 		if at = c.vm.alloc(len(value)); at == 0 {
-			return statusInternal
+			return statusInvalidMemory
 		}
 		if !c.mem.Write(at, value) {
 			return statusInvalidMemory
