@@ -48,8 +48,7 @@ func (e *events) run() {
 		id := e.waiting[0]
 		e.waiting = e.waiting[1:]
 		e.mu.Unlock()
-		if v := e.fleet.any(); v != nil {
-			v.queueReady(id)
+		for v := e.fleet.any(); v != nil && !v.queueReady(id); v = e.fleet.any() {
 		}
 	}
 }
@@ -63,13 +62,21 @@ func (e *events) close() {
 	e.running.Wait()
 }
 
-// register has the fleet told of a queue.
+// register has the fleet told of a queue, unless it is closed: then it is the next
+// generation's to be told.
 func (f *fleet) register(name string) (id uint32, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.deaf {
+		id, there := f.granted.Shared.Resolve(name)
+		if !there {
+			return 0, state.ErrNoQueue
+		}
+		return id, nil
+	}
 	id, err = f.granted.Shared.Register(name, &f.events)
 	if err == nil {
-		f.mu.Lock()
 		f.queues[id] = true
-		f.mu.Unlock()
 	}
 	return id, err
 }
@@ -77,19 +84,20 @@ func (f *fleet) register(name string) (id uint32, err error) {
 func (f *fleet) unregister(r state.Reader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.deaf = true
 	for id := range f.queues {
 		f.granted.Shared.Unregister(id, r)
 	}
 }
 
-// any returns a vm of the fleet, nil if there is none: one that nobody is in, if
-// there is such.
+// any returns a vm of the fleet that is not on its way out, nil if there is none: one
+// that nobody is in, if there is such.
 func (f *fleet) any() *vm {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var some *vm
 	for _, v := range f.vms {
-		if some == nil || len(v.held) < len(some.held) {
+		if !v.seen && (some == nil || len(v.held) < len(some.held)) {
 			some = v
 		}
 	}

@@ -55,13 +55,14 @@ type fleet struct {
 
 	mu      sync.Mutex
 	vms     []*vm
-	alive   int           // those, those that start and those of an exchange alone
-	freed   chan struct{} // closed, and made anew, when there may be room
-	waiting int           // who wait for it
+	alive   int            // those, and those that start
+	living  sync.WaitGroup // so many
+	freed   chan struct{}  // closed, and made anew, when there may be room
+	waiting int            // who wait for it
 	closed  bool
 	counts  policy.Stats
 	queues  map[uint32]bool // that are told to this fleet
-	leaving sync.WaitGroup  // vms that are on their way out
+	deaf    bool            // no queue is any more
 }
 
 // bodyRule says whether a guest sees the body of one direction, and how much of it
@@ -127,13 +128,15 @@ func (f *fleet) open(ctx context.Context) error {
 	if f.badConfig != nil {
 		return f.badConfig
 	}
-	f.alive++
+	f.expect()
 	v, err := f.start(ctx)
 	if err != nil {
 		return err
 	}
 	f.snapshot(v)
-	f.vms = append(f.vms, v)
+	f.mu.Lock()
+	f.add(v)
+	f.mu.Unlock()
 	f.engine.AddPool(f)
 	return nil
 }
@@ -146,7 +149,14 @@ func (f *fleet) startError(err error) error {
 	return fmt.Errorf("start: %w", err)
 }
 
-// start makes a vm that was counted as alive before.
+// expect counts a vm that is to be started; the fleet is locked, or nobody else
+// knows it. leave takes it off, and living.Done follows once its instance is closed.
+func (f *fleet) expect() {
+	f.alive++
+	f.living.Add(1)
+}
+
+// start makes a vm that is expected.
 func (f *fleet) start(ctx context.Context) (*vm, error) {
 	v := newVM(f)
 	v.held <- struct{}{}
@@ -161,12 +171,12 @@ func (f *fleet) start(ctx context.Context) (*vm, error) {
 	return v, nil
 }
 
-// leave takes a vm off the fleet, once.
-func (f *fleet) leave(v *vm, discarded bool) {
+// leave takes a vm off the fleet, and reports false if it is off already.
+func (f *fleet) leave(v *vm, discarded bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if v.gone {
-		return
+		return false
 	}
 	v.gone = true
 	f.alive--
@@ -180,6 +190,7 @@ func (f *fleet) leave(v *vm, discarded bool) {
 		f.vms = slices.Delete(f.vms, i, i+1)
 	}
 	f.tell()
+	return true
 }
 
 // tell has those look again that wait for room; the fleet is locked.
@@ -203,7 +214,7 @@ func (f *fleet) assign(x *exchange.Exchange) (*vm, error) {
 			f.mu.Unlock()
 			return v, nil
 		case room:
-			f.alive++
+			f.expect()
 			f.mu.Unlock()
 			return f.grow(x)
 		}
@@ -220,23 +231,37 @@ func (f *fleet) assign(x *exchange.Exchange) (*vm, error) {
 }
 
 // choose returns the vm with the fewest streams: of those that nobody is in, or,
-// if there is no room for one more vm, of all. The fleet is locked.
+// if there is no room for one more vm, of all. One that asked to be replaced comes
+// last: a stream may keep it for hours. The fleet is locked.
 func (f *fleet) choose() (best *vm, room bool) {
-	var queue *vm // the best of those that somebody is in
+	var queue, worn *vm // the best of those that somebody is in, and that are worn
 	for _, v := range f.vms {
 		switch {
-		case v.seen || v.worn || v.load >= f.maxLoad():
-		case len(v.held) == 0 && (best == nil || v.load < best.load):
-			best = v
-		case queue == nil || v.load < queue.load:
-			queue = v
+		case v.seen || v.load >= f.maxLoad():
+		case v.worn:
+			worn = lighter(v, worn)
+		case len(v.held) == 0:
+			best = lighter(v, best)
+		default:
+			queue = lighter(v, queue)
 		}
 	}
 	room = f.alive < f.limits.Instances
 	if best == nil && !room {
 		best = queue
 	}
+	if best == nil && !room {
+		best = worn
+	}
 	return best, room
+}
+
+// lighter returns which of two vms has fewer streams; the other one may be nil.
+func lighter(v, other *vm) *vm {
+	if other == nil || v.load < other.load {
+		return v
+	}
+	return other
 }
 
 func (f *fleet) maxLoad() int {
@@ -267,8 +292,7 @@ func (f *fleet) wait(x *exchange.Exchange, deadline *time.Timer) error {
 	return err
 }
 
-// grow starts a vm for an exchange, and for those after it. It was counted as alive
-// before.
+// grow starts a vm, which is expected, for an exchange and for those after it.
 func (f *fleet) grow(x *exchange.Exchange) (*vm, error) {
 	v, err := f.start(x.Context())
 	if err != nil {
@@ -277,8 +301,16 @@ func (f *fleet) grow(x *exchange.Exchange) (*vm, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v.load = 1
-	f.vms = append(f.vms, v)
+	f.add(v)
 	return v, nil
+}
+
+// add has exchanges given to a vm that has started, unless it is lost already: ticks
+// may come at once. The fleet is locked.
+func (f *fleet) add(v *vm) {
+	if !v.gone {
+		f.vms = append(f.vms, v)
+	}
 }
 
 // unassign takes an exchange off its vm. One that was for that exchange alone, or
@@ -289,37 +321,33 @@ func (f *fleet) unassign(v *vm) {
 	v.idle = false
 	ends := v.load == 0 && (f.isolated || f.closed || v.worn)
 	if ends {
-		f.see(v)
+		v.seen = true
 	} else {
 		f.tell()
 	}
 	f.mu.Unlock()
-	if ends {
+	switch {
+	case ends && f.isolated:
 		f.end(v)
+	case ends:
+		go f.end(v) // a root context may take its time
 	}
 }
 
-// replace has no exchange any more given to a vm, which ends with its last one.
+// replace has no exchange given to a vm any more if there is another one. It ends
+// with its last one.
 func (f *fleet) replace(v *vm) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	v.worn = true
 }
 
-// see counts a vm among those that close waits for, and has nobody choose it any
-// more; the fleet is locked.
-func (f *fleet) see(v *vm) {
-	if !v.seen {
-		v.seen = true
-		f.leaving.Add(1)
-	}
-}
-
 // end takes a vm to its end that was seen to leave.
 func (f *fleet) end(v *vm) {
-	defer f.leaving.Done()
 	v.retire()
-	f.leave(v, false)
+	if f.leave(v, false) {
+		f.living.Done()
+	}
 }
 
 // Trim follows wasm.Trimmer: vms of which nothing was asked since the last Trim, and
@@ -327,10 +355,17 @@ func (f *fleet) end(v *vm) {
 func (f *fleet) Trim() {
 	f.mu.Lock()
 	var cold []*vm
+	stay := 0
 	for _, v := range f.vms {
-		if v.load == 0 && v.idle && v.underWay.Load() == 0 && len(cold) < len(f.vms)-1 {
+		if !v.seen {
+			stay++
+		}
+	}
+	for _, v := range f.vms {
+		if v.load == 0 && v.idle && v.underWay.Load() == 0 && !v.seen && stay > 1 {
 			cold = append(cold, v)
-			f.see(v)
+			v.seen = true
+			stay--
 		}
 		v.idle = v.load == 0
 	}
@@ -364,23 +399,17 @@ func (f *fleet) close(ctx context.Context) error {
 	f.events.close()
 	f.mu.Lock()
 	f.closed = true
-	var idle []*vm
-	busy := 0
 	for _, v := range f.vms {
-		if v.load > 0 {
-			busy++
-		} else if !v.seen {
-			idle = append(idle, v)
+		if v.load == 0 && !v.seen {
+			go f.end(v) // each waits for its root context
 		}
-		f.see(v)
+		v.seen = true
 	}
+	f.tell()
 	f.mu.Unlock()
-	for _, v := range idle {
-		f.end(v)
-	}
 	gone := make(chan struct{})
 	go func() {
-		f.leaving.Wait()
+		f.living.Wait()
 		f.log.Close()
 		close(gone)
 	}()
@@ -388,7 +417,7 @@ func (f *fleet) close(ctx context.Context) error {
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		err = fmt.Errorf("%d instances are still busy: %w", busy, context.Cause(ctx))
+		err = fmt.Errorf("%d instances are still busy: %w", f.stats().Instances, context.Cause(ctx))
 	}
 	if f.image != nil {
 		err = errors.Join(err, f.image.Close(ctx))

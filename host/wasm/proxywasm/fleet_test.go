@@ -195,9 +195,7 @@ func TestCloseWhileBusy(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	busy.Release(i)
-	if s := busy.Stats(); s.Instances != 0 {
-		t.Errorf("got %+v", s)
-	}
+	waitFor(t, "end", func() bool { return busy.Stats().Instances == 0 })
 	if _, err := busy.Acquire(newExchange("GET", "/")); !errors.Is(err, wasm.ErrClosed) {
 		t.Errorf("got %v", err)
 	}

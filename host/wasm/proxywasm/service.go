@@ -35,8 +35,11 @@ const (
 func newService(f *fleet) *service {
 	s := &service{fleet: f, pause: firstPause, started: time.Now()}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.onLoss = s.lost
-	f.mu.Unlock()
+	if f.alive == 0 { // since it was opened
+		s.lost()
+	}
 	return s
 }
 
@@ -62,7 +65,7 @@ func (s *service) restart() {
 	s.mu.Unlock()
 	f := s.fleet
 	f.mu.Lock()
-	f.alive++
+	f.expect()
 	f.mu.Unlock()
 	v, err := f.start(context.Background())
 	if err != nil {
@@ -71,7 +74,7 @@ func (s *service) restart() {
 		return // its loss has set the timer again
 	}
 	f.mu.Lock()
-	f.vms = append(f.vms, v)
+	f.add(v)
 	f.mu.Unlock()
 }
 

@@ -49,6 +49,7 @@ type vm struct {
 
 	ticking    *time.Timer
 	tickPeriod time.Duration // 0: no ticks
+	tickRound  int           // of timers: one of a round before has no effect
 	retired    bool          // no ticks, no queues, no new streams any more
 	background sync.WaitGroup
 
@@ -192,17 +193,24 @@ func (v *vm) off() {
 	v.instance.Call().Exchange = nil
 }
 
-// root runs a callback of the root context on whose behalf nobody waits. The vm is
-// held. A failure loses the vm; but if the guest lacked something on behalf of a
-// stream that it chose, it is that stream's.
-func (v *vm) root(cb callback, args ...uint64) {
+// root runs a callback of the root context on whose behalf nobody waits, and returns
+// what ask does. The vm is held. A failure loses the vm; but if the guest lacked
+// something on behalf of a stream that it chose, it is that stream's.
+func (v *vm) root(cb callback, args ...uint64) (agreed bool) {
 	v.on(nil)
-	_, err := v.invoke(cb, args...)
+	agreed, err := v.ask(cb, args...)
 	chosen := v.current
 	if err == nil {
 		err = v.bury()
 	}
 	v.off()
+	v.unattended(cb, chosen, err)
+	return agreed
+}
+
+// unattended is for failures in callbacks on whose behalf nobody waits, or a stream
+// that the guest chose.
+func (v *vm) unattended(cb callback, chosen *stream, err error) {
 	if err == nil {
 		return
 	}
@@ -222,6 +230,8 @@ func (v *vm) bury() error {
 		id := v.doomed[0]
 		v.doomed = v.doomed[1:]
 		delete(v.ending, id)
+		v.on(nil)
+		v.effective, v.lost = id, true
 		if _, err := v.invoke(onDelete, uint64(id)); err != nil {
 			return err
 		}
@@ -264,6 +274,7 @@ func (v *vm) die(cause error) {
 	clear(v.streams)
 	clear(v.ending)
 	v.close()
+	v.fleet.living.Done()
 }
 
 // close ends the instance.
@@ -292,10 +303,7 @@ func (v *vm) retire() {
 // endRoot is retire for who holds the vm. Timers, queues and calls go on for a root
 // context that waits for them.
 func (v *vm) endRoot() {
-	v.on(nil)
-	done, err := v.ask(onDone, rootID)
-	v.off()
-	if err == nil && !done && !v.fleet.isolated {
+	if done := v.root(onDone, rootID); !done && !v.fleet.isolated && !v.isDead() {
 		v.awaitRoot()
 	}
 	v.retired = true
@@ -303,10 +311,11 @@ func (v *vm) endRoot() {
 	for id := range v.ending {
 		v.doomed = append(v.doomed, id)
 	}
-	if !v.isDead() && err == nil {
-		err = v.bury()
+	if !v.isDead() {
+		v.unattended(onDelete, nil, v.bury())
+		v.off()
 	}
-	if !v.isDead() && err == nil {
+	if !v.isDead() {
 		v.root(onDelete, rootID)
 	}
 	if !v.isDead() {
@@ -343,7 +352,8 @@ func (v *vm) setTicks(period time.Duration) {
 
 func (v *vm) armTick() {
 	v.background.Add(1)
-	v.ticking = time.AfterFunc(v.tickPeriod, v.tick)
+	round := v.tickRound
+	v.ticking = time.AfterFunc(v.tickPeriod, func() { v.tick(round) })
 }
 
 func (v *vm) stopTicks() {
@@ -351,16 +361,17 @@ func (v *vm) stopTicks() {
 		v.background.Done()
 	}
 	v.ticking = nil
+	v.tickRound++ // one that could not be stopped waits for the vm
 }
 
 // tick runs on a goroutine of the timer's.
-func (v *vm) tick() {
+func (v *vm) tick(round int) {
 	defer v.background.Done()
 	if !v.hold() {
 		return
 	}
 	defer v.release()
-	if v.retired || v.tickPeriod == 0 {
+	if v.retired || v.tickRound != round {
 		return
 	}
 	v.ticking = nil
@@ -370,15 +381,18 @@ func (v *vm) tick() {
 	}
 }
 
-// queueReady tells the root context that a queue has something.
-func (v *vm) queueReady(id uint32) {
+// queueReady tells the root context that a queue has something. It reports false if
+// there is nobody to be told any more.
+func (v *vm) queueReady(id uint32) bool {
 	if !v.hold() {
-		return
+		return false
 	}
 	defer v.release()
-	if !v.retired {
-		v.root(onQueueReady, rootID, uint64(id))
+	if v.retired {
+		return false
 	}
+	v.root(onQueueReady, rootID, uint64(id))
+	return true
 }
 
 // alloc has the guest allocate n bytes, and returns where; 0 if it does not.
