@@ -88,15 +88,15 @@ func (b *body) next() error {
 	if b.ended && b.let {
 		return b.settle()
 	}
-	v := b.stream.vm
-	if !v.hold() {
-		return b.broken(b.stream.fleet.failure(v.describe()))
+	s := b.stream
+	if err := s.enter(); err != nil {
+		return b.broken(err)
 	}
 	err := b.step(atBody)
-	v.release()
-	if err == nil && b.stream.answered() {
-		err = cmp.Or(b.stream.lacked, errAnswered)
+	if err == nil && s.answered() {
+		err = cmp.Or(s.lacked, errAnswered)
 	}
+	s.vm.release()
 	if err != nil {
 		return b.broken(err)
 	}
@@ -148,6 +148,9 @@ func (b *body) misfit() error {
 // not while the piece is awaited.
 func (b *body) step(at place) error {
 	s := b.stream
+	if s.over {
+		return errOver
+	}
 	b.let = false
 	if s.ways[b.way].resumed && b.holds { // meanwhile
 		b.pass()
@@ -160,6 +163,8 @@ func (b *body) step(at place) error {
 	switch {
 	case v.isDead():
 		return s.fleet.failure(v.describe())
+	case s.over:
+		return errOver
 	case err != nil:
 		return err
 	case s.answered():
@@ -187,6 +192,8 @@ func (b *body) read() error {
 	}
 	b.piece = b.piece[:at+n]
 	switch {
+	case err == io.EOF && b.unread > 0:
+		return io.ErrUnexpectedEOF
 	case err == io.EOF:
 		b.ended = true
 	case err != nil:

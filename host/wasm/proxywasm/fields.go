@@ -164,7 +164,7 @@ func (m *fields) wouldSet(f exchange.Field) bool {
 		trial.request = &line
 	}
 	if response != nil {
-		trial.response = &exchange.Response{}
+		trial.response = &exchange.Response{Tunnel: response.Tunnel}
 	}
 	if special, ok := trial.setPseudo(f.Name, f.Value); special {
 		return ok
@@ -176,6 +176,9 @@ func (m *fields) wouldSet(f exchange.Field) bool {
 // ordinary field.
 func (m *fields) setPseudo(name, value string) (special, ok bool) {
 	if m.response != nil && name == pseudoStatus {
+		if m.response.Tunnel != nil {
+			return true, true // without effect: the client has a tunnel, or nothing
+		}
 		status, err := strconv.Atoi(value)
 		if err != nil || len(value) != 3 || status < 200 || status > 599 {
 			return true, false

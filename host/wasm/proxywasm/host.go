@@ -171,10 +171,11 @@ func closeStream(c *call) status {
 // maxLocalBody bounds the body of a local response.
 const maxLocalBody = 16 << 20
 
-// sendLocalResponse answers the exchange when the callback has returned. A second
-// answer has no effect, nor has one to a stream whose response is on its way; both
-// happen, and SDKs take no for a reason to trap. The details (parameters 1 and 2)
-// go to the access log.
+// sendLocalResponse answers the exchange when the callback has returned. A response
+// whose head is out is broken off instead, as Envoy does: what the guest does not let
+// pass must not look whole. A second answer, and one to a stream that is over, have no
+// effect; both happen, and SDKs take no for a reason to trap. The details (parameters
+// 1 and 2) go to the access log.
 func sendLocalResponse(c *call) status {
 	code := c.arg(0)
 	details, ok := c.bytes(1)

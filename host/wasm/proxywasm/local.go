@@ -68,9 +68,13 @@ func (s *stream) answerGRPC() {
 	r.Header.Set("content-type", "application/grpc")
 	r.Header.Set("grpc-status", strconv.Itoa(status))
 	if len(l.body) > 0 {
-		r.Header.Set("grpc-message", percentEncode(l.body))
+		r.Header.Set("grpc-message", percentEncode(l.body[:min(len(l.body), maxGRPCMessage)]))
 	}
 }
+
+// maxGRPCMessage bounds a body that becomes a field: clients refuse heads of more
+// than 8 KiB, and each byte may become three.
+const maxGRPCMessage = 1 << 10
 
 // percentEncode renders a Status-Message (gRPC over HTTP/2, Responses).
 func percentEncode(text []byte) string {

@@ -26,22 +26,20 @@ func (s *stream) message(way int) message {
 // onRequest takes the stream through the request's head. Whether the guest let it
 // go on or has answered, the stream knows.
 func (s *stream) onRequest() error {
-	v := s.vm
-	if !v.hold() {
-		return s.fleet.failure(v.describe())
+	if err := s.enter(); err != nil {
+		return err
 	}
-	defer v.release()
+	defer s.vm.release()
 	return s.through(request, onRequestHeaders, s.x.Request.Body == nil)
 }
 
 // onResponse takes the stream through the response's head. It reports whether the
 // response is the guest's own now.
 func (s *stream) onResponse() (answered bool, err error) {
-	v := s.vm
-	if !v.hold() {
-		return false, s.fleet.failure(v.describe())
+	if err := s.enter(); err != nil {
+		return false, err
 	}
-	defer v.release()
+	defer s.vm.release()
 	s.rejoin()
 	if !s.answered() && !s.fleet.oneway { // else: while the request's body was on its way
 		r := &s.x.Response
@@ -78,18 +76,33 @@ func (s *stream) through(way int, cb callback, ends bool) error {
 	if err == nil {
 		err = s.closure()
 	}
-	if err != nil || s.local != nil || *m.body == nil {
+	if err != nil || s.local != nil {
 		return err
 	}
-	d := &s.ways[way]
-	if after, tells := m.header.Get("content-length"); tells != told || after != before {
+	after, tells := m.header.Get("content-length")
+	changed := tells != told || after != before
+	if !s.shows(way, m) {
+		if changed { // of what the guest can't change, it can't tell the length
+			setField(m.header, "content-length", before, told)
+		}
+		return nil
+	}
+	if changed {
 		*m.length = lengthOf(after, tells)
 	}
-	if s.shows(way, m) {
-		d.body.begin(s, way, m, size)
-		d.body.follow(m)
-	}
+	b := &s.ways[way].body
+	b.begin(s, way, m, size)
+	b.follow(m)
 	return nil
+}
+
+// setField makes a field what Get told of it.
+func setField(h *exchange.Header, name, value string, there bool) {
+	if there {
+		h.Set(name, value)
+	} else {
+		h.Del(name)
+	}
 }
 
 // head calls the callback of a head.

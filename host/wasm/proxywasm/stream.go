@@ -28,9 +28,10 @@ type stream struct {
 	fleet *fleet
 	vm    *vm
 	x     *exchange.Exchange
+	life  *exchange.Life // of x, for who carries a body beside it
 	id    uint32
 
-	created bool         // its context
+	created bool         // its context; the exchange's carrier may look
 	over    bool         // its context, too
 	final   bool         // the exchange's last byte was sent
 	aside   *aside       // nil: there is none
@@ -56,7 +57,7 @@ type direction struct {
 }
 
 func newStream(f *fleet, v *vm, x *exchange.Exchange) *stream {
-	return &stream{fleet: f, vm: v, x: x}
+	return &stream{fleet: f, vm: v, x: x, life: x.Life()}
 }
 
 // reachable returns the exchange if a guest may touch it now: not while only its
@@ -66,6 +67,26 @@ func (s *stream) reachable() *exchange.Exchange {
 		return nil
 	}
 	return s.x
+}
+
+// enter waits for the vm, for as long as the exchange may go on. The error is a
+// *policy.Error.
+func (s *stream) enter() error {
+	v := s.vm
+	select {
+	case v.held <- struct{}{}:
+	default:
+		select {
+		case v.held <- struct{}{}:
+		case <-s.life.Done():
+			return s.fleet.failure(exchange.CauseOf(s.life))
+		}
+	}
+	if v.isDead() {
+		v.release()
+		return s.fleet.failure(v.describe())
+	}
+	return nil
 }
 
 // touch has the guest called on the stream's context, with a message at a place.
@@ -103,7 +124,7 @@ func (s *stream) create() error {
 	}
 	s.id = s.fleet.newID(s.vm)
 	s.created = true
-	s.vm.streams[s.id] = s
+	s.vm.streams[s.id], s.vm.effective = s, s.id
 	_, err := s.vm.invoke(onContextCreate, uint64(s.id), rootID)
 	return err
 }
@@ -122,11 +143,14 @@ func (f *fleet) newID(v *vm) uint32 {
 // exchange may be left.
 const maxBodyPause = time.Minute
 
+// errOver ends a body that somebody still carries when the exchange is over.
+var errOver = errors.New("the exchange is over")
+
 // await waits until the guest resumes a message, answers or closes the stream, or
 // until the exchange ends. Meanwhile others may have the guest touch it. The vm is
-// held, also when it returns, unless it is lost.
+// held, also when it returns.
 func (s *stream) await(way int, at place) error {
-	v, d, life := s.vm, &s.ways[way], s.x.Context()
+	v, d := s.vm, &s.ways[way]
 	var limit <-chan time.Time
 	if at == atBody {
 		timer := time.NewTimer(s.fleet.bodyPause)
@@ -144,15 +168,18 @@ func (s *stream) await(way int, at place) error {
 		select {
 		case <-d.wake:
 		case <-v.dead:
-		case <-life.Done():
-			err = s.fleet.outOfTime(exchange.CauseOf(life))
+		case <-s.life.Done():
+			err = s.fleet.outOfTime(exchange.CauseOf(s.life))
 		case <-limit:
 			err = s.fleet.outOfTime(context.DeadlineExceeded)
 		}
 		v.held <- struct{}{}
 		d.at, d.waits = before, false
-		if v.isDead() {
+		switch {
+		case v.isDead():
 			err = s.fleet.failure(v.describe())
+		case s.over:
+			err = errOver
 		}
 		if err != nil {
 			return err
@@ -219,18 +246,20 @@ func (f *fleet) failure(err error) error {
 // finish takes the stream's context to its end: done, log, delete. It is called
 // once the exchange has nothing left for the guest, and does nothing twice.
 func (s *stream) finish() {
-	if s.over || !s.created {
-		return
-	}
-	s.over = true
 	v := s.vm
-	if !v.hold() {
+	if !s.created || !v.hold() {
 		return
 	}
 	defer v.release()
+	if s.over {
+		return
+	}
+	s.over = true
+	s.notify() // a request's body may still be paused
 	s.ways[request].at = atEnd
 	s.rejoin()
 	err := s.touch(response, atEnd, s.conclude)
+	s.ways[request].at = shut
 	if !v.isDead() {
 		v.instance.Call().Leave(s.x)
 	}
