@@ -55,8 +55,7 @@ func TestHostFunctionsAreSafe(t *testing.T) {
 
 // abuser has a guest make one call for each phase of an exchange.
 type abuser struct {
-	loader       policy.Loader
-	spec         policy.Spec
+	*sandbox
 	name         string // of the function
 	call         wasmtest.Call
 	left         int // calls to make, the next time that the guest is called
@@ -70,7 +69,21 @@ func newAbuser(t *testing.T, modules []wasm.HostModule) *abuser {
 		a.left--
 		return a.call, a.left >= 0
 	})
-	log := slog.New(slog.DiscardHandler)
+	a.sandbox = newSandbox(t, modules, driver, nil)
+	return a
+}
+
+// sandbox is what a wasmtest.Caller is loaded with as a policy that has everything.
+type sandbox struct {
+	loader policy.Loader
+	spec   policy.Spec
+}
+
+// newSandbox makes one for a guest that imports modules, the first of which is an
+// ABI, and does what driver says; change may be nil.
+func newSandbox(t *testing.T, modules []wasm.HostModule, driver wasm.HostModule, change func(*manifest.Policy)) *sandbox {
+	t.Helper()
+	a, log := new(sandbox), slog.New(slog.DiscardHandler)
 	p, err := newParts(wiring{log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +105,9 @@ func newAbuser(t *testing.T, modules []wasm.HostModule) *abuser {
 			},
 		},
 	}
+	if change != nil {
+		change(&a.spec.Settings)
+	}
 	a.spec.Granted = p.grant(a.spec)
 	t.Cleanup(func() {
 		ctx := context.Background()
@@ -108,7 +124,7 @@ func newAbuser(t *testing.T, modules []wasm.HostModule) *abuser {
 }
 
 // load makes a policy whose guest starts well.
-func (a *abuser) load(t *testing.T) policy.Policy {
+func (a *sandbox) load(t *testing.T) policy.Policy {
 	t.Helper()
 	p, err := a.loader.Load(t.Context(), a.spec)
 	if err != nil {
