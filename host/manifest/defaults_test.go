@@ -3,6 +3,7 @@ package manifest
 import (
 	_ "embed"
 	"maps"
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -173,4 +174,22 @@ watch = false
 			t.Errorf("%s: got %v, want %v", c.name, c.got, c.want)
 		}
 	}
+}
+
+// What full.toml shows is every part of a manifest, but for what split.toml does.
+func TestFullHasEveryKey(t *testing.T) {
+	text := ""
+	for _, name := range []string{"full", "split"} {
+		data, err := os.ReadFile("testdata/good/" + name + ".toml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(data)
+	}
+	eachField(reflect.TypeFor[Manifest](), make(map[reflect.Type]bool), func(owner reflect.Type, field reflect.StructField) {
+		key := field.Tag.Get("toml")
+		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(key) + `(\.| = |[\]."])`).MatchString(text) {
+			t.Errorf("%s.%s: %s is in neither", owner.Name(), field.Name, key)
+		}
+	})
 }
