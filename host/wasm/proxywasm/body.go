@@ -24,6 +24,7 @@ type body struct {
 
 	piece  []byte // what the guest was not asked about yet, or holds
 	ready  []byte // what it let go on
+	passed []byte // that, from its first byte on: memory for what comes
 	holds  bool   // it holds the piece
 	let    bool   // it let the latest piece go on
 	whole  bool   // the head waits for the body
@@ -178,10 +179,11 @@ func (b *body) read() error {
 	if b.whole && b.way == request {
 		defer b.stream.x.ReadWithin()()
 	}
-	at := len(b.piece)
-	if !b.holds && cap(b.piece) > 4*pieceBytes {
-		b.piece = nil
+	if b.piece == nil && len(b.ready) == 0 && cap(b.passed) <= 4*pieceBytes {
+		b.piece = b.passed[:0]
 	}
+	b.passed = nil
+	at := len(b.piece)
 	b.piece = append(b.piece, make([]byte, pieceBytes)...)
 	n, err := b.from.Read(b.piece[at:])
 	if b.unread != exchange.UnknownLength {
@@ -236,9 +238,9 @@ func (b *body) show(at place) error {
 	defer func() { d.piece = nil }()
 	trails := b.ended && b.trailer.Len() > 0
 	d.resumed, d.ended = false, b.ended
-	next, err := b.ask(at, bodyCallbacks[b.way], uint64(len(b.piece)), flag(b.ended && !trails))
+	next, err := b.ask(at, bodyCallbacks[b.way], len(b.piece), flag(b.ended && !trails))
 	if err == nil && trails && !s.answered() {
-		next, err = b.ask(at, trailerCallbacks[b.way], uint64(b.trailer.Len()))
+		next, err = b.ask(at, trailerCallbacks[b.way], b.trailer.Len(), 0)
 	}
 	if err != nil || s.answered() {
 		return err
@@ -266,10 +268,11 @@ var (
 	trailerCallbacks = [2]callback{onRequestTrailers, onResponseTrailers}
 )
 
-func (b *body) ask(at place, cb callback, args ...uint64) (next action, err error) {
+// ask calls a callback of the body. That of trailers has no third parameter.
+func (b *body) ask(at place, cb callback, size int, end uint64) (next action, err error) {
 	s := b.stream
 	err = s.touch(b.way, at, func() error {
-		result, err := s.vm.invoke(cb, append([]uint64{uint64(s.id)}, args...)...)
+		result, err := s.vm.invoke(cb, uint64(s.id), uint64(size), end)
 		next = action(result)
 		return err
 	})
@@ -278,6 +281,6 @@ func (b *body) ask(at place, cb callback, args ...uint64) (next action, err erro
 
 // pass lets go on what the guest saw.
 func (b *body) pass() {
-	b.ready, b.piece = b.piece, nil
+	b.ready, b.passed, b.piece = b.piece, b.piece, nil
 	b.holds, b.let = false, true
 }

@@ -55,7 +55,14 @@ func (m *fields) len() int {
 // size returns the bytes of all names and values.
 func (m *fields) size() int {
 	n := 0
-	for _, f := range m.append(nil) {
+	if r := m.request; r != nil {
+		n += len(pseudoAuthority) + len(r.Authority) + len(pseudoPath) + len(r.Target) +
+			len(pseudoMethod) + len(r.Method) + len(pseudoScheme) + len(r.Scheme)
+	}
+	if m.response != nil {
+		n += len(pseudoStatus) + 3
+	}
+	for _, f := range m.header.Fields() {
 		n += len(f.Name) + len(f.Value)
 	}
 	return n

@@ -49,6 +49,7 @@ type fleet struct {
 	background atomic.Uint64 // failures of work that no exchange waited for
 	events     events
 	nextID     atomic.Uint32 // of a stream's context
+	streams    sync.Pool     // of *stream
 
 	// onLoss is told, with the fleet locked, that a vm was lost; nil: nobody is.
 	onLoss func()

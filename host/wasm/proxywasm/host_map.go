@@ -3,6 +3,7 @@ package proxywasm
 import (
 	"strings"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/wasm"
 	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
@@ -81,8 +82,26 @@ func getMapPairs(c *call) status {
 	if !ok {
 		return c.give(1, nil)
 	}
-	return c.give(1, property.AppendPairs(nil, m.append(nil)))
+	v := c.vm
+	pairs := m.append(v.pairs[:0])
+	data := property.AppendPairs(v.scratch[:0], pairs)
+	v.keep(data, pairs)
+	return c.give(1, data)
 }
+
+// keep keeps memory for the next map or value, unless it is much.
+func (v *vm) keep(data []byte, pairs []exchange.Field) {
+	clear(pairs) // the text is the exchange's
+	if cap(data) <= maxScratch {
+		v.scratch = data
+	}
+	if cap(pairs) <= maxScratchPairs {
+		v.pairs = pairs
+	}
+}
+
+// maxScratchPairs is maxScratch for fields.
+const maxScratchPairs = 128
 
 // setMapPairs replaces a map. What is too large or not sound is refused, where the
 // reference host leaves an empty map: a guest that puts back most of what it was
@@ -130,27 +149,19 @@ func getMapValue(c *call) status {
 	value, ok := m.get(name)
 	switch {
 	case ok:
-		return c.give(3, []byte(value))
+		return c.giveText(3, value)
 	case c.vm.fleet.old:
 		return c.give(3, nil)
 	}
 	return statusNotFound
 }
 
-func addMapValue(c *call) status {
-	return c.change(func(m *fields, name, value string) bool {
-		return m.len() < maxPairs && m.add(name, value)
-	})
-}
+func addMapValue(c *call) status     { return c.change(false) }
+func replaceMapValue(c *call) status { return c.change(true) }
 
-func replaceMapValue(c *call) status {
-	return c.change(func(m *fields, name, value string) bool {
-		return (m.len() < maxPairs || m.header.Has(name)) && m.set(name, value)
-	})
-}
-
-// change changes one field of a map. Its text lives as long as the exchange.
-func (c *call) change(by func(m *fields, name, value string) bool) status {
+// change adds a field to a map, or replaces one. Its text lives as long as the
+// exchange, and longer.
+func (c *call) change(replaces bool) status {
 	name, nameOK := c.bytes(1)
 	value, valueOK := c.bytes(3)
 	if !nameOK || !valueOK {
@@ -163,7 +174,15 @@ func (c *call) change(by func(m *fields, name, value string) bool) status {
 	if len(name) > maxNameBytes || len(value) > maxPairBytes-m.size() {
 		return statusBadArgument
 	}
-	if !by(&m, strings.ToLower(c.vm.instance.Call().String(name)), string(value)) {
+	field := exchange.Field{Name: strings.ToLower(c.of.String(name)), Value: c.of.String(value)}
+	if m.len() >= maxPairs && !(replaces && m.header.Has(field.Name)) {
+		return statusBadArgument
+	}
+	put := m.add
+	if replaces {
+		put = m.set
+	}
+	if !put(field.Name, field.Value) {
 		return statusBadArgument
 	}
 	return statusOK

@@ -33,9 +33,7 @@ func getProperty(c *call) status {
 	if !ok {
 		return statusNotFound
 	}
-	if cap(value) <= maxScratch {
-		c.vm.scratch = value
-	}
+	c.vm.keep(value, nil)
 	return c.give(2, value)
 }
 

@@ -54,26 +54,51 @@ func (c *call) putU64(i int, value uint64) status {
 // writes its place and length to where parameters i and i+1 point. An empty value
 // has no place, and the allocator is not asked. A pointer of 0 wants nothing.
 func (c *call) give(i int, value []byte) status {
-	place, size := c.arg(i), c.arg(i+1)
-	if !c.writable(place) || !c.writable(size) {
+	at, st := c.room(i, len(value))
+	if at != 0 && !c.mem.Write(at, value) {
 		return statusInvalidMemory
 	}
-	var at uint32
-	if len(value) > 0 && place != 0 {
-		if at = c.vm.alloc(len(value)); at == 0 {
-			return statusInvalidMemory
-		}
-		if !c.mem.Write(at, value) {
-			return statusInvalidMemory
-		}
+	if st == statusOK {
+		c.tell(i, at, len(value))
 	}
-	if place != 0 {
-		c.mem.WriteUint32Le(place, at)
+	return st
+}
+
+// giveText is give for what is text here.
+func (c *call) giveText(i int, value string) status {
+	at, st := c.room(i, len(value))
+	if at != 0 && !c.mem.WriteString(at, value) {
+		return statusInvalidMemory
 	}
-	if size != 0 {
-		c.mem.WriteUint32Le(size, uint32(len(value)))
+	if st == statusOK {
+		c.tell(i, at, len(value))
 	}
-	return statusOK
+	return st
+}
+
+// room has the guest allocate memory for what is given by parameter i; 0 if there is
+// nothing to be put anywhere.
+func (c *call) room(i, size int) (at uint32, st status) {
+	if !c.writable(c.arg(i)) || !c.writable(c.arg(i+1)) {
+		return 0, statusInvalidMemory
+	}
+	if size == 0 || c.arg(i) == 0 {
+		return 0, statusOK
+	}
+	if at = c.vm.alloc(size); at == 0 {
+		return 0, statusInvalidMemory
+	}
+	return at, statusOK
+}
+
+// tell writes where room put something, and how long that is.
+func (c *call) tell(i int, at uint32, size int) {
+	if c.arg(i) != 0 {
+		c.mem.WriteUint32Le(c.arg(i), at)
+	}
+	if c.arg(i+1) != 0 {
+		c.mem.WriteUint32Le(c.arg(i+1), uint32(size))
+	}
 }
 
 // writable reports whether four bytes can be written at a place, or nothing is
@@ -101,8 +126,14 @@ func function(name, params string, run func(*call) status) wasm.HostFunction {
 			stack[0] = uint64(statusInternal)
 			return
 		}
-		c := call{of, v, mod.Memory(), stack}
-		stack[0] = uint64(run(&c))
+		c := v.calling
+		if c == nil { // the guest's allocator calls, or this is the first time
+			c = new(call)
+		}
+		v.calling = nil
+		*c = call{of, v, mod.Memory(), stack}
+		stack[0] = uint64(run(c))
+		v.calling = c
 	}
 	return f
 }

@@ -46,7 +46,9 @@ func (p *Policy) Acquire(x *exchange.Exchange) (policy.Instance, error) {
 func (p *Policy) Release(i policy.Instance) {
 	s := i.(*stream)
 	s.finish()
-	p.unassign(s.vm)
+	v := s.vm
+	s.recycle()
+	p.unassign(v)
 }
 
 // Stats follows policy.Policy.

@@ -57,7 +57,21 @@ type direction struct {
 }
 
 func newStream(f *fleet, v *vm, x *exchange.Exchange) *stream {
-	return &stream{fleet: f, vm: v, x: x, life: x.Life()}
+	s, _ := f.streams.Get().(*stream)
+	if s == nil {
+		s = new(stream)
+	}
+	s.fleet, s.vm, s.x, s.life = f, v, x, x.Life()
+	return s
+}
+
+// recycle gives a stream that is over to the next exchange, unless a body was read by
+// it: whoever carries that may still hold on to it.
+func (s *stream) recycle() {
+	if f := s.fleet; s.ways[request].body.stream == nil && s.ways[response].body.stream == nil {
+		*s = stream{}
+		f.streams.Put(s)
+	}
 }
 
 // reachable returns the exchange if a guest may touch it now: not while only its

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -29,6 +30,8 @@ type vm struct {
 
 	functions [callbackCount]api.Function // looked up when they are first called
 	stack     [maxParams]uint64
+	allocator [1]uint64           // its stack
+	calling   *call               // for the next call of a host function; nil: one is under way
 	streams   map[uint32]*stream  // that have a context
 	calls     map[uint32]*outward // that are under way
 	underWay  atomic.Int32        // how many they are, for who does not hold the vm
@@ -45,7 +48,8 @@ type vm struct {
 	allocating bool          // the guest's allocator runs for a host function
 	rootDone   chan struct{} // full once proxy_done was called for the root
 	foreign    []byte        // arguments of a foreign function that calls back
-	scratch    []byte        // of a property's value
+	scratch    []byte        // of a property's value, or a map
+	pairs      []exchange.Field
 
 	ticking    *time.Timer
 	tickPeriod time.Duration // 0: no ticks
@@ -408,11 +412,11 @@ func (v *vm) alloc(n int) uint32 {
 	if v.functions[cb] == nil {
 		v.functions[cb] = v.instance.Function(callbacks[cb].name)
 	}
-	stack := [1]uint64{uint64(uint32(n))}
+	v.allocator[0] = uint64(uint32(n))
 	v.allocating = true
-	v.instance.Nested(v.functions[cb], stack[:])
+	v.instance.Nested(v.functions[cb], v.allocator[:])
 	v.allocating = false
-	return uint32(stack[0])
+	return uint32(v.allocator[0])
 }
 
 // levelOf turns the ABI's log level into slog's; ok is false for what there is not.
