@@ -37,7 +37,11 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local held = redis.call('HMGET', KEYS[1], 'tokens', 'at')
 local tokens, at = tonumber(held[1] or burst), tonumber(held[2] or now)
-tokens = math.min(burst, tokens + math.max(0, now - at) / each)
+if at > now then -- the server's clock was set back, or another server took over
+	at = now
+	redis.call('HSET', KEYS[1], 'at', string.format('%.0f', now))
+end
+tokens = math.min(burst, tokens + (now - at) / each)
 local function whole(tokens) return math.max(0, math.floor(tokens + grain)) end
 if tokens + grain < n then
 	return {0, whole(tokens), math.ceil((n - tokens) * each)}

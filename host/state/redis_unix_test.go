@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -203,4 +204,29 @@ func BenchmarkRedis(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A server whose clock is behind that of whoever served a bucket last gives tokens
+// back all the same, from now on.
+func TestBucketWhenTheServersClockGoesBack(t *testing.T) {
+	server := hosttest.StartRedis(t)
+	s := newRemoteRegistry(t, server, time.Second).Remote("p", wide)
+	b := Bucket{Tokens: 1, Per: 20 * time.Millisecond, Burst: 1}
+	take := func() Taken {
+		taken, err := s.Take(t.Context(), []byte("b"), b, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return taken
+	}
+	if !take().Allowed {
+		t.Fatal("a full bucket gives no token")
+	}
+	ahead := strconv.FormatInt(time.Now().Add(time.Hour).UnixMicro(), 10)
+	for _, command := range [][]string{{"HSET", "ergo:p:b", "tokens", "0", "at", ahead}, {"PERSIST", "ergo:p:b"}} {
+		if _, err := server.Do(command...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hosttest.Eventually(t, func() bool { return take().Allowed }, "a token comes back")
 }
