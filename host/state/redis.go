@@ -115,15 +115,16 @@ func over(ctx context.Context) bool {
 	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
-// replies are the beginnings of Redis's error replies that mean something here.
+// replies are those of Redis's error replies that mean something here. Before Redis 7
+// a script's begins with where in it that was.
 var replies = []struct {
-	prefix string
-	err    error
+	says string
+	err  error
 }{
 	{"WRONGTYPE", ErrKind},
 	{"ERR value is not an integer", ErrKind},
 	{"ERR increment or decrement would overflow", ErrOverflow},
-	{"OOM", ErrFull},
+	{"OOM command not allowed", ErrFull},
 }
 
 // meaning returns what an error of the client's means. Any other reply, such as
@@ -142,7 +143,7 @@ func meaning(err error) error {
 	}
 	if reply := redis.Error(nil); errors.As(err, &reply) {
 		for _, r := range replies {
-			if strings.HasPrefix(reply.Error(), r.prefix) {
+			if strings.Contains(reply.Error(), r.says) {
 				return r.err
 			}
 		}

@@ -230,3 +230,27 @@ func TestBucketWhenTheServersClockGoesBack(t *testing.T) {
 	}
 	hosttest.Eventually(t, func() bool { return take().Allowed }, "a token comes back")
 }
+
+// replied is an error reply of a server.
+type replied string
+
+func (r replied) Error() string { return string(r) }
+func (replied) RedisError()     {}
+
+// Servers before Redis 7 tell where in a script it happened before they tell what. A
+// guest that uses a key as what it is not must not make the store look gone.
+func TestMeaningOfRepliesFromScripts(t *testing.T) {
+	const where = "ERR Error running script (call to f_0123): @user_script:4: "
+	for reply, want := range map[replied]error{
+		"WRONGTYPE Operation against a key":                      ErrKind,
+		where + "WRONGTYPE Operation against a key":              ErrKind,
+		where + "ERR value is not an integer or out of range":    ErrKind,
+		where + "ERR increment or decrement would overflow":      ErrOverflow,
+		where + "OOM command not allowed when used memory > 'x'": ErrFull,
+		"LOADING Redis is loading the dataset in memory":         ErrUnavailable,
+	} {
+		if got := meaning(reply); !errors.Is(got, want) {
+			t.Errorf("%s: got %v, want %v", reply, got, want)
+		}
+	}
+}
