@@ -168,6 +168,8 @@ func (b *body) step(at place) error {
 		return errOver
 	case err != nil:
 		return err
+	case b.holds && int64(len(b.piece)) > s.mostHeld(b.way):
+		return exchange.ErrBodyTooLarge
 	case s.answered():
 		return nil
 	}
@@ -200,9 +202,6 @@ func (b *body) read() error {
 		b.ended = true
 	case err != nil:
 		return err
-	}
-	if limit := b.stream.mostHeld(b.way); b.holds && int64(len(b.piece)) > limit {
-		return exchange.ErrBodyTooLarge
 	}
 	return nil
 }

@@ -84,23 +84,16 @@ func getMapPairs(c *call) status {
 	}
 	v := c.vm
 	pairs := m.append(v.pairs[:0])
-	data := property.AppendPairs(v.scratch[:0], pairs)
-	v.keep(data, pairs)
-	return c.give(1, data)
-}
-
-// keep keeps memory for the next map or value, unless it is much.
-func (v *vm) keep(data []byte, pairs []exchange.Field) {
+	data := property.AppendPairs(v.takeScratch(), pairs)
 	clear(pairs) // the text is the exchange's
-	if cap(data) <= maxScratch {
-		v.scratch = data
-	}
 	if cap(pairs) <= maxScratchPairs {
 		v.pairs = pairs
 	}
+	defer v.keepScratch(data)
+	return c.give(1, data)
 }
 
-// maxScratchPairs is maxScratch for fields.
+// maxScratchPairs bounds what is kept for the next map.
 const maxScratchPairs = 128
 
 // setMapPairs replaces a map. What is too large or not sound is refused, where the

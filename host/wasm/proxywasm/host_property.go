@@ -29,12 +29,26 @@ func getProperty(c *call) status {
 		return statusInvalidMemory
 	}
 	s := c.source()
-	value, ok := property.Get(c.vm.scratch[:0], path, &s)
+	value, ok := property.Get(c.vm.takeScratch(), path, &s)
 	if !ok {
 		return statusNotFound
 	}
-	c.vm.keep(value, nil)
+	defer c.vm.keepScratch(value)
 	return c.give(2, value)
+}
+
+// takeScratch returns memory for what is given to the guest, whose allocator may ask
+// for something itself meanwhile; keepScratch puts it back, unless it is much.
+func (v *vm) takeScratch() []byte {
+	b := v.scratch
+	v.scratch = nil
+	return b[:0]
+}
+
+func (v *vm) keepScratch(b []byte) {
+	if cap(b) <= maxScratch {
+		v.scratch = b
+	}
 }
 
 // maxScratch bounds what is kept for the next value.

@@ -23,14 +23,19 @@ func (s *stream) message(way int) message {
 	return message{&r.Header, &r.Trailer, &r.Body, &r.Length}
 }
 
-// onRequest takes the stream through the request's head. Whether the guest let it
-// go on or has answered, the stream knows.
-func (s *stream) onRequest() error {
+// onRequest takes the stream through the request's head. It reports whether the
+// guest has answered. What it sends later is for onResponse.
+func (s *stream) onRequest() (answered bool, err error) {
 	if err := s.enter(); err != nil {
-		return err
+		return false, err
 	}
 	defer s.vm.release()
-	return s.through(request, onRequestHeaders, s.x.Request.Body == nil)
+	err = s.through(request, onRequestHeaders, s.x.Request.Body == nil)
+	if err != nil || s.local == nil {
+		return false, err
+	}
+	s.answer()
+	return true, nil
 }
 
 // onResponse takes the stream through the response's head. It reports whether the

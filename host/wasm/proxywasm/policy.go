@@ -45,7 +45,7 @@ func (p *Policy) Acquire(x *exchange.Exchange) (policy.Instance, error) {
 // Release follows policy.Policy.
 func (p *Policy) Release(i policy.Instance) {
 	s := i.(*stream)
-	s.finish()
+	s.finish(false)
 	v := s.vm
 	s.recycle()
 	p.unassign(v)
@@ -60,15 +60,11 @@ func (p *Policy) Close(ctx context.Context) error { return p.close(ctx) }
 
 // OnRequestHead follows policy.RequestHead.
 func (p *Policy) OnRequestHead(i policy.Instance, x *exchange.Exchange) (policy.Verdict, error) {
-	s := i.(*stream)
-	if err := s.onRequest(); err != nil {
-		return policy.Continue, err
-	}
-	if s.local != nil {
-		s.answer()
+	answered, err := i.(*stream).onRequest()
+	if answered {
 		return policy.Answer, nil
 	}
-	return policy.Continue, nil
+	return policy.Continue, err
 }
 
 // OnResponseHead follows policy.ResponseHead.
@@ -98,9 +94,7 @@ func (p *Policy) BodyFault(i policy.Instance) error {
 
 // OnDone follows policy.Done.
 func (p *Policy) OnDone(i policy.Instance, _ *exchange.Exchange) {
-	s := i.(*stream)
-	s.final = true
-	s.finish()
+	i.(*stream).finish(true)
 }
 
 var errClosedStream = errors.New("the policy closed the stream")

@@ -259,7 +259,7 @@ func (f *fleet) failure(err error) error {
 
 // finish takes the stream's context to its end: done, log, delete. It is called
 // once the exchange has nothing left for the guest, and does nothing twice.
-func (s *stream) finish() {
+func (s *stream) finish(final bool) {
 	v := s.vm
 	if !s.created || !v.hold() {
 		return
@@ -268,7 +268,7 @@ func (s *stream) finish() {
 	if s.over {
 		return
 	}
-	s.over = true
+	s.over, s.final = true, final
 	s.notify() // a request's body may still be paused
 	s.ways[request].at = atEnd
 	s.rejoin()
