@@ -15,11 +15,18 @@ const (
 // version marker of proxy-wasm speaks that. A module that can't be read is left
 // to the compiler to refuse.
 func abiOf(module []byte) string {
-	exports := section(module, exportSection)
-	for _, prefix := range []string{"proxy_abi_version_", "proxy_on_"} {
-		if bytes.Contains(exports, []byte(prefix)) {
+	rest := section(module, exportSection)
+	_, n := binary.Uvarint(rest) // how many there are
+	for rest = rest[max(n, 0):]; len(rest) > 0; {
+		name, behind, ok := cutSized(rest)
+		if !ok || len(behind) == 0 {
+			break
+		}
+		if bytes.HasPrefix(name, []byte("proxy_abi_version_")) || bytes.HasPrefix(name, []byte("proxy_on_")) {
 			return proxyWasm
 		}
+		_, n := binary.Uvarint(behind[1:]) // behind the kind, an index
+		rest = behind[1+max(n, 0):]
 	}
 	return httpWasm
 }
@@ -31,15 +38,24 @@ const exportSection = 7
 func section(module []byte, id byte) []byte {
 	rest := module[min(8, len(module)):] // behind magic and version
 	for len(rest) > 0 {
-		size, n := binary.Uvarint(rest[1:])
-		if n <= 0 || size > uint64(len(rest)-1-n) {
+		content, behind, ok := cutSized(rest[1:])
+		if !ok {
 			return nil
 		}
-		content := rest[1+n : 1+n+int(size)]
 		if rest[0] == id {
 			return content
 		}
-		rest = rest[1+n+int(size):]
+		rest = behind
 	}
 	return nil
+}
+
+// cutSized returns bytes that follow their number, and what is behind them.
+func cutSized(b []byte) (content, behind []byte, ok bool) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return nil, nil, false
+	}
+	b = b[n:]
+	return b[:size], b[size:], true
 }
