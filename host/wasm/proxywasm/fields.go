@@ -104,27 +104,19 @@ func (m *fields) pseudo(name string) *string {
 
 // set leaves one field of that name. It reports false if name or value can't be
 // that of a field, and nothing is changed then.
-func (m *fields) set(name, value string) bool {
-	switch special, ok := m.setPseudo(name, value); {
-	case special:
-		return ok
-	case !m.sound(name, value):
-		return false
-	case m.takes(name):
-		m.header.Set(name, value)
-	}
-	return true
-}
+func (m *fields) set(name, value string) bool { return m.change(name, value, (*exchange.Header).Set) }
 
 // add adds a field, under the same conditions. A pseudo-header field is set.
-func (m *fields) add(name, value string) bool {
+func (m *fields) add(name, value string) bool { return m.change(name, value, (*exchange.Header).Add) }
+
+func (m *fields) change(name, value string, by func(h *exchange.Header, name, value string)) bool {
 	switch special, ok := m.setPseudo(name, value); {
 	case special:
 		return ok
 	case !m.sound(name, value):
 		return false
 	case m.takes(name):
-		m.header.Add(name, value)
+		by(m.header, name, value)
 	}
 	return true
 }

@@ -157,7 +157,7 @@ func TestPausedStreamHoldsNoVM(t *testing.T) {
 }
 
 func TestLocalResponse(t *testing.T) {
-	fields := []exchange.Field{{Name: "X-Why", Value: "1"}, {Name: "x-why", Value: "2"}, {Name: "bad name", Value: ""}, {Name: "Content-Length", Value: "99"}}
+	fields := []exchange.Field{{Name: "X-Why", Value: "1"}, {Name: "x-why", Value: "2"}, {Name: "bad name", Value: ""}, {Name: "x-split", Value: "a\r\nx-other: b"}, {Name: "Content-Length", Value: "99"}}
 	for _, callback := range []string{"request_headers", "response_headers"} {
 		t.Run(callback, func(t *testing.T) {
 			p := load(t, in(callback, func(g *guest, _ []uint32) uint32 {
