@@ -34,6 +34,7 @@ var targetTable = []struct {
 	{"http://a.example.net:8080/", granted},
 	{"https://[2001:4860:0::1]:8443/", granted},
 	{"upstream://users/", granted},
+	{"upstrEAm://users", granted},
 	{"upstream://Users-2/a?b", granted},
 
 	{"http://idp.example.com/", NotGranted},
@@ -120,7 +121,8 @@ func FuzzCheck(f *testing.F) {
 			return
 		}
 		if got.upstream != "" {
-			if !strings.HasPrefix(url, "upstream://"+got.upstream) || got.upstream != "users" && got.upstream != "Users-2" {
+			scheme, rest, _ := strings.Cut(url, "://") // a scheme has no case (RFC 3986, 3.1), a name has
+			if !strings.EqualFold(scheme, upstreamScheme) || !strings.HasPrefix(rest, got.upstream) || got.upstream != "users" && got.upstream != "Users-2" {
 				t.Fatalf("%q passes as upstream %q", url, got.upstream)
 			}
 			return
