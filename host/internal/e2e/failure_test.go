@@ -341,8 +341,12 @@ func TestOverload(t *testing.T) {
 	for _, tier := range []string{"edge", "service"} {
 		t.Run(tier, func(t *testing.T) {
 			o := startOrigin(t)
-			release := make(chan struct{})
-			path := o.at(hosttest.Gate(release).ServeHTTP)
+			release, arrived := make(chan struct{}), make(chan struct{})
+			gate := hosttest.Gate(release)
+			path := o.at(func(w http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				gate.ServeHTTP(w, r)
+			})
 			bulkhead := fmt.Sprintf("%s.max_in_flight = 1\n%[1]s.queue = 0\n", tier)
 			manifest := fmt.Sprintf(bare, fmt.Sprintf("%q", o.URL), "")
 			if tier == "service" {
@@ -362,11 +366,10 @@ func TestOverload(t *testing.T) {
 				io.Copy(io.Discard, resp.Body)
 				first <- resp.StatusCode
 			}()
-			hosttest.Eventually(t, func() bool { return h.inFlight(t) == 1 }, "the first is on its way")
-			hosttest.Eventually(t, func() bool {
-				resp, body := c.get(t, "/")
-				return resp.StatusCode == 503 && resp.Header.Get("Retry-After") == "1" && body == "503 Service Unavailable\n"
-			}, "the second is shed")
+			within(t, arrived, "the first is at the origin")
+			if resp, body := c.get(t, "/"); resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" || body != "503 Service Unavailable\n" {
+				t.Errorf("the second: got status %d, %q", resp.StatusCode, body)
+			}
 			close(release)
 			if status := within(t, first, "the first is answered"); status != 200 {
 				t.Errorf("the first: got status %d", status)

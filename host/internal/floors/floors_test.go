@@ -26,7 +26,7 @@ var floors = [][]string{
 	4: {"host/engine", "host/server"},
 	5: {"host/admin"},
 	6: {"host/cli"},
-	7: {"host/cmd/ergo", "host/hosttest", "host/internal", "policies", "plugins", "examples"},
+	7: {"host/cmd/ergo", "host/hosttest", "host/wasm/wasmtest", "host/internal", "policies", "plugins", "examples"},
 }
 
 // fences keep a library inside the packages that exist to hide it.
