@@ -34,10 +34,11 @@ var guests = []guest{
 	{policy: "router", language: "Rust", faster: 2, fresh: 60 * time.Microsecond},
 }
 
-// figures are medians.
+// figures are medians. A plain instance is one as wazero makes it, with its memory on
+// the heap; mapped has its memory where clones have theirs.
 type figures struct {
-	plain, clone  cost
-	shared, fresh time.Duration // of an exchange
+	plain, mapped, clone cost
+	shared, fresh        time.Duration // of an exchange
 }
 
 // cost is what one instance costs, before it is used.
@@ -47,37 +48,62 @@ type cost struct {
 }
 
 func measure(ctx context.Context, g guest, o options) (figures, error) {
-	var plain, clone, shared, fresh []time.Duration
-	var plainMemory, cloneMemory []int64
-	engine, err := wasm.Open(wasm.Options{Capabilities: []wasm.HostModule{capability.Route(), capability.Log()}})
+	onHeap, err := newBench(g, o, true)
 	if err != nil {
 		return figures{}, err
 	}
-	b := bench{guest: g, options: o, engine: engine, loader: httpwasm.NewLoader(engine)}
-	for range o.rounds {
-		// Granted this, a guest that does not say how it is reseeded has plain instances.
-		c, err := b.get(ctx, manifest.Policy{Grants: append(b.grants(), wasm.Random)})
-		if err != nil {
-			return figures{}, errors.Join(err, engine.Close(ctx))
-		}
-		plain, plainMemory = append(plain, c.time), append(plainMemory, c.memory)
-		if c, err = b.get(ctx, manifest.Policy{Grants: b.grants()}); err != nil {
-			return figures{}, errors.Join(err, engine.Close(ctx))
-		}
-		clone, cloneMemory = append(clone, c.time), append(cloneMemory, c.memory)
-		for isolation, into := range map[string]*[]time.Duration{"shared": &shared, "exchange": &fresh} {
-			d, err := b.carry(ctx, manifest.Policy{Grants: b.grants(), Isolation: isolation})
+	mapped, err := newBench(g, o, false)
+	if err != nil {
+		return figures{}, errors.Join(err, onHeap.engine.Close(ctx))
+	}
+	f, err := rounds(ctx, onHeap, mapped)
+	return f, errors.Join(err, onHeap.engine.Close(ctx), mapped.engine.Close(ctx))
+}
+
+func rounds(ctx context.Context, onHeap, mapped *bench) (figures, error) {
+	// Granted randomness, a guest that does not say how it is reseeded has plain instances.
+	one := manifest.Policy{Grants: append(mapped.grants(), wasm.Random)}
+	many := manifest.Policy{Grants: mapped.grants()}
+	ways := []struct {
+		bench    *bench
+		settings manifest.Policy
+		costs    costs
+	}{{bench: onHeap, settings: one}, {bench: mapped, settings: one}, {bench: mapped, settings: many}}
+	isolations := []string{"shared", "exchange"}
+	visits := make([][]time.Duration, len(isolations))
+	for range mapped.options.rounds {
+		for i := range ways {
+			c, err := ways[i].bench.get(ctx, ways[i].settings)
 			if err != nil {
-				return figures{}, errors.Join(err, engine.Close(ctx))
+				return figures{}, err
 			}
-			*into = append(*into, d)
+			ways[i].costs.add(c)
+		}
+		for i, isolation := range isolations {
+			d, err := mapped.carry(ctx, manifest.Policy{Grants: mapped.grants(), Isolation: isolation})
+			if err != nil {
+				return figures{}, err
+			}
+			visits[i] = append(visits[i], d)
 		}
 	}
 	return figures{
-		plain: cost{median(plain), median(plainMemory)}, clone: cost{median(clone), median(cloneMemory)},
-		shared: median(shared), fresh: median(fresh),
-	}, engine.Close(ctx)
+		plain: ways[0].costs.median(), mapped: ways[1].costs.median(), clone: ways[2].costs.median(),
+		shared: median(visits[0]), fresh: median(visits[1]),
+	}, nil
 }
+
+// costs are those of all rounds.
+type costs struct {
+	times    []time.Duration
+	memories []int64
+}
+
+func (c *costs) add(one cost) {
+	c.times, c.memories = append(c.times, one.time), append(c.memories, one.memory)
+}
+
+func (c *costs) median() cost { return cost{median(c.times), median(c.memories)} }
 
 func median[T int64 | time.Duration](all []T) T {
 	slices.Sort(all)
@@ -85,8 +111,8 @@ func median[T int64 | time.Duration](all []T) T {
 }
 
 func (f figures) print(g guest) {
-	fmt.Printf("%s (%s): plain %v, %d KiB; clone %v, %d KiB; exchange %v in a shared instance, %v in a fresh one\n",
-		g.policy, g.language, f.plain.time, f.plain.memory>>10, f.clone.time, f.clone.memory>>10, f.shared, f.fresh)
+	fmt.Printf("%s (%s): plain %v; plain with mapped memory %v; clone %v; exchange %v in a shared instance, %v in a fresh one\n",
+		g.policy, g.language, f.plain, f.mapped, f.clone, f.shared, f.fresh)
 }
 
 func (f figures) goals(g guest) []goal {
@@ -106,12 +132,21 @@ func (f figures) goals(g guest) []goal {
 	return list
 }
 
+func (c cost) String() string { return fmt.Sprintf("%v, %d KiB", c.time, c.memory>>10) }
+
 // bench loads one policy in several ways.
 type bench struct {
 	guest   guest
 	options options
 	engine  *wasm.Engine
 	loader  *httpwasm.Loader
+}
+
+func newBench(g guest, o options, heap bool) (*bench, error) {
+	engine, err := wasm.Open(wasm.Options{
+		Capabilities: []wasm.HostModule{capability.Route(), capability.Log()}, HeapMemory: heap,
+	})
+	return &bench{guest: g, options: o, engine: engine, loader: httpwasm.NewLoader(engine)}, err
 }
 
 func (b *bench) grants() []string { return []string{"ergo_route", "ergo_log"} }
