@@ -20,29 +20,11 @@ import (
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-// raw has grpc-go carry bytes.
-type raw struct{}
-
-func (raw) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
-func (raw) Unmarshal(data []byte, v any) error {
-	*v.(*[]byte) = append([]byte(nil), data...)
-	return nil
-}
-func (raw) Name() string { return "raw" }
-
 // peer is a server of grpc-go: it answers each message with "re: " and itself,
 // and ends a stream with the status that its method names.
 func peer(t *testing.T) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(grpc.ForceServerCodec(raw{}), grpc.UnknownServiceHandler(talk))
-	ended := make(chan struct{})
-	go func() { defer close(ended); server.Serve(l) }()
-	t.Cleanup(func() { server.Stop(); <-ended })
-	return "http://" + l.Addr().String()
+	return hosttest.ServeGRPC(t, talk)
 }
 
 func talk(_ any, s grpc.ServerStream) error {

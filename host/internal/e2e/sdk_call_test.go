@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -145,26 +144,11 @@ func TestGuestsCallAtTheStart(t *testing.T) {
 	}
 }
 
-// rawMessages has grpc-go carry bytes.
-type rawMessages struct{}
-
-func (rawMessages) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }
-func (rawMessages) Unmarshal(data []byte, v any) error { *v.(*[]byte) = slices.Clone(data); return nil }
-func (rawMessages) Name() string                       { return "raw" }
-
 // startTalker starts a server of gRPC that answers each message with "re: " and
 // itself; its method Refuse refuses.
 func startTalker(t testing.TB) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(grpc.ForceServerCodec(rawMessages{}), grpc.UnknownServiceHandler(talk))
-	ended := make(chan struct{})
-	go func() { defer close(ended); server.Serve(l) }()
-	t.Cleanup(func() { server.Stop(); <-ended })
-	return "http://" + l.Addr().String()
+	return hosttest.ServeGRPC(t, talk)
 }
 
 func talk(_ any, s grpc.ServerStream) error {
@@ -174,16 +158,5 @@ func talk(_ any, s grpc.ServerStream) error {
 	in, _ := metadata.FromIncomingContext(s.Context())
 	s.SetHeader(metadata.MD{"x-first": in["x-meta"]})
 	s.SetTrailer(metadata.Pairs("x-last", "l"))
-	for {
-		var m []byte
-		if err := s.RecvMsg(&m); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		m = append([]byte("re: "), m...)
-		if err := s.SendMsg(&m); err != nil {
-			return err
-		}
-	}
+	return hosttest.Talk(s)
 }

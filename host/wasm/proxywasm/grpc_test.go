@@ -2,8 +2,6 @@ package proxywasm
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"testing"
 
@@ -12,51 +10,23 @@ import (
 	"google.golang.org/grpc/metadata"
 	grpcstatus "google.golang.org/grpc/status"
 
+	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/wasm/proxywasm/property"
 )
-
-// rawCodec has grpc-go carry bytes.
-type rawCodec struct{}
-
-func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
-func (rawCodec) Unmarshal(data []byte, v any) error {
-	*v.(*[]byte) = append([]byte(nil), data...)
-	return nil
-}
-func (rawCodec) Name() string { return "raw" }
 
 // newPeer starts a server of grpc-go that answers each message with "re: " and
 // itself; its method Refuse refuses.
 func newPeer(t *testing.T) (url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(func(_ any, s grpc.ServerStream) error {
+	return hosttest.ServeGRPC(t, func(_ any, s grpc.ServerStream) error {
 		if method, _ := grpc.MethodFromServerStream(s); strings.HasSuffix(method, "/Refuse") {
 			return grpcstatus.Error(codes.PermissionDenied, "not you")
 		}
 		in, _ := metadata.FromIncomingContext(s.Context())
 		s.SetHeader(metadata.Pairs("x-first", strings.Join(in["x-meta"], "")))
 		s.SetTrailer(metadata.Pairs("x-last", "l"))
-		for {
-			var m []byte
-			if err := s.RecvMsg(&m); err == io.EOF {
-				return nil
-			} else if err != nil {
-				return err
-			}
-			m = append([]byte("re: "), m...)
-			if err := s.SendMsg(&m); err != nil {
-				return err
-			}
-		}
-	}))
-	ended := make(chan struct{})
-	go func() { defer close(ended); server.Serve(l) }()
-	t.Cleanup(func() { server.Stop(); <-ended })
-	return "http://" + l.Addr().String()
+		return hosttest.Talk(s)
+	})
 }
 
 // eventsOf is a script that tells of what comes of calls of gRPC, as lines.
