@@ -59,12 +59,13 @@ take_stage() {
 	flock 9
 }
 
-# cargo_build FOLDER builds a workspace below the stage into $stage/target.
+# cargo_build FOLDER [FLAG...] builds a workspace below the stage into $stage/target.
 cargo_build() (
 	cd "$1"
+	shift
 	unset CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WRAPPER RUSTUP_TOOLCHAIN
 	RUSTC=$rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=$remap CARGO_TARGET_DIR=$stage/target CARGO_INCREMENTAL=0 \
-		$cargo build --release --locked --target wasm32-unknown-unknown "${std[@]}" >&2
+		$cargo build --release --locked --target wasm32-unknown-unknown "${std[@]}" "$@" >&2
 )
 
 # --- Go ---------------------------------------------------------------------------------------------
