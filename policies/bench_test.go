@@ -2,7 +2,6 @@ package policies
 
 import (
 	"cmp"
-	"path/filepath"
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -14,11 +13,10 @@ import (
 func BenchmarkForward(b *testing.B) {
 	for _, name := range shipped(b) {
 		b.Run(name, func(b *testing.B) {
-			s := newSuite(b, openEngine(b), name)
-			cases := s.readCases(b, filepath.Join(name, "cases.toml"))
-			for _, c := range cases.Cases {
+			s := newSuite(b, name)
+			for _, c := range s.cases.Cases {
 				if c.Forward != nil {
-					s.visit(b, &c, s.load(b, c.Name, cases.Configs[cmp.Or(c.Config, "example")]))
+					s.visit(b, &c, s.load(b, c.Name, s.cases.Configs[cmp.Or(c.Config, "example")]))
 					return
 				}
 			}

@@ -13,9 +13,10 @@ import (
 
 // caseFile is a cases.toml; README.md describes it.
 type caseFile struct {
-	Configs map[string]map[string]any `toml:"configs"`
-	Refuse  []refuseCase              `toml:"refuse"`
-	Cases   []exchangeCase            `toml:"case"`
+	Manifest string                    `toml:"manifest"` // what stands in the manifest beside the policy and its grants
+	Configs  map[string]map[string]any `toml:"configs"`
+	Refuse   []refuseCase              `toml:"refuse"`
+	Cases    []exchangeCase            `toml:"case"`
 }
 
 // refuseCase is a configuration that must not load.
@@ -118,8 +119,9 @@ func (w wantField) check(t *testing.T, where, name string, header *exchange.Head
 	}
 }
 
-// readCases reads a cases.toml and refuses keys that it does not know.
-func readCases(t testing.TB, file string) *caseFile {
+// readCases reads a cases.toml, puts the policy's example among its configurations,
+// and refuses keys that it does not know.
+func readCases(t testing.TB, file string, example map[string]any) *caseFile {
 	t.Helper()
 	var cases caseFile
 	meta, err := toml.DecodeFile(file, &cases)
@@ -137,5 +139,9 @@ func readCases(t testing.TB, file string) *caseFile {
 	if len(cases.Cases) == 0 {
 		t.Fatalf("%s has no cases", file)
 	}
+	if cases.Configs == nil {
+		cases.Configs = map[string]map[string]any{}
+	}
+	cases.Configs["example"] = example
 	return &cases
 }

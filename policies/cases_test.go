@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,33 +18,31 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
-	"github.com/ergoproxy/ergo/host/wasm/capability"
-	"github.com/ergoproxy/ergo/host/wasm/httpwasm"
 )
 
 // TestCases runs every policies/*/cases.toml against the module beside it, or
 // against one that policies/build left in the folder ERGO_POLICIES.
-func TestCases(t *testing.T) { runCases(t, openEngine(t), "shared") }
+func TestCases(t *testing.T) { runCases(t, wasm.Options{}, "shared") }
 
 // A policy acts alike in instances that were started, in clones of one that was, and
 // in clones that are reset after each exchange.
 func TestCasesInPlainInstances(t *testing.T) {
-	runCases(t, openEngineWith(t, wasm.Options{HeapMemory: true}), "shared")
+	runCases(t, wasm.Options{HeapMemory: true}, "shared")
 }
 
-func TestCasesInFreshInstances(t *testing.T) { runCases(t, openEngine(t), "exchange") }
+func TestCasesInFreshInstances(t *testing.T) { runCases(t, wasm.Options{}, "exchange") }
 
 func TestPoliciesAreCloned(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("nothing is cloned here")
 	}
-	engine := openEngine(t)
 	for _, name := range shipped(t) {
-		s := newSuite(t, engine, name)
+		s := newSuite(t, name)
 		if why := s.load(t, "example", s.artifact.File.Example).Stats().Plain; why != "" {
 			t.Errorf("%s: %s", name, why)
 		}
@@ -55,34 +54,17 @@ func TestCasesUnmetered(t *testing.T) {
 	if raceDetector {
 		t.Skip("it is about the guests, which the race detector does not see")
 	}
-	runCases(t, openEngineWith(t, wasm.Options{Unmetered: true}), "shared")
+	runCases(t, wasm.Options{Unmetered: true}, "shared")
 }
 
-func runCases(t *testing.T, engine *wasm.Engine, isolation string) {
+func runCases(t *testing.T, guests wasm.Options, isolation string) {
 	for _, name := range shipped(t) {
 		t.Run(name, func(t *testing.T) {
-			s := newSuite(t, engine, name)
-			s.isolation = isolation
-			s.run(t, s.readCases(t, filepath.Join(name, "cases.toml")))
+			s := newSuiteWith(t, guests, name)
+			s.settings.Isolation = isolation
+			s.run(t)
 		})
 	}
-}
-
-func openEngine(t testing.TB) *wasm.Engine { return openEngineWith(t, wasm.Options{}) }
-
-func openEngineWith(t testing.TB, options wasm.Options) *wasm.Engine {
-	t.Helper()
-	options.Capabilities = []wasm.HostModule{capability.Route(), capability.Log()}
-	engine, err := wasm.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := engine.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return engine
 }
 
 // shipped lists the policies by the names of their folders.
@@ -98,23 +80,49 @@ func shipped(t testing.TB) []string {
 	return names
 }
 
-// suite is one artifact under test.
+// suite is one artifact under test, with what a manifest says of it.
 type suite struct {
-	loader    *httpwasm.Loader
-	artifact  *policy.Artifact
-	isolation string
+	bench    *cli.Workbench
+	artifact *policy.Artifact
+	settings manifest.Policy
+	cases    *caseFile
 }
 
-func newSuite(t testing.TB, engine *wasm.Engine, name string) *suite {
+func newSuite(t testing.TB, name string) *suite {
 	t.Helper()
-	s := &suite{loader: httpwasm.NewLoader(engine)}
+	return newSuiteWith(t, wasm.Options{}, name)
+}
+
+func newSuiteWith(t testing.TB, guests wasm.Options, name string) *suite {
+	t.Helper()
+	s := &suite{artifact: artifact(t, name)}
+	s.cases = readCases(t, filepath.Join(name, "cases.toml"), s.artifact.File.Example)
+	m := s.manifest(t)
+	s.settings = m.Policies[name]
+	s.settings.Limits.Instances = 1 // so that what one exchange leaves behind shows in the next
+	s.settings.Limits.Time = manifest.Duration(10 * time.Second)
 	var err error
-	if s.artifact, err = policy.LoadArtifact(name); err != nil {
+	if s.bench, err = cli.OpenWorkbench(m, guests, testLog(t)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.bench.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// artifact is the policy in a folder, or that with the module that policies/build left.
+func artifact(t testing.TB, name string) *policy.Artifact {
+	t.Helper()
+	a, err := policy.LoadArtifact(name)
+	if err != nil {
 		t.Fatal(err)
 	}
 	rebuilt := os.Getenv("ERGO_POLICIES")
 	if rebuilt == "" {
-		return s
+		return a
 	}
 	text, err := os.ReadFile(filepath.Join(name, "policy.toml"))
 	if err != nil {
@@ -124,25 +132,30 @@ func newSuite(t testing.TB, engine *wasm.Engine, name string) *suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.artifact, err = policy.NewArtifact(name, text, module); err != nil {
+	if a, err = policy.NewArtifact(name, text, module); err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return a
 }
 
-// readCases reads a cases.toml, with the artifact's example among its
-// configurations.
-func (s *suite) readCases(t testing.TB, file string) *caseFile {
+// manifest grants the policy all that it asks for; the rest is what its cases say.
+func (s *suite) manifest(t testing.TB) *manifest.Manifest {
 	t.Helper()
-	cases := readCases(t, file)
-	if cases.Configs == nil {
-		cases.Configs = map[string]map[string]any{}
+	name := s.artifact.File.Name
+	text := fmt.Sprintf("version = 1\nlistener = [{ address = \"127.0.0.1:0\" }]\nupstream.origin.endpoints = [\"ergo:echo\"]\n"+
+		"service.upstream = \"origin\"\n[policy.%s]\nsource = %[1]q\ngrants = %s\n%s",
+		name, strings.ReplaceAll(fmt.Sprintf("%q", s.artifact.File.Capabilities), `" "`, `", "`), s.cases.Manifest)
+	m, err := cli.ParseManifest("cases.toml: manifest", []byte(text))
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
 	}
-	cases.Configs["example"] = s.artifact.File.Example
-	return cases
+	return m
 }
 
-func (s *suite) run(t *testing.T, cases *caseFile) {
+func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+
+func (s *suite) run(t *testing.T) {
+	cases := s.cases
 	loaded := map[string]policy.Policy{}
 	for name, config := range cases.Configs {
 		loaded[name] = s.load(t, name, config)
@@ -170,15 +183,7 @@ func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 		t.Fatal(err)
 	}
 	return policy.Spec{
-		Name:     s.artifact.File.Name,
-		Artifact: s.artifact,
-		Config:   text,
-		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Granted:  new(policy.Granted),
-		Settings: manifest.Policy{Grants: s.artifact.File.Capabilities, Isolation: s.isolation, Limits: manifest.Limits{
-			Memory: 64 << 20, Time: manifest.Duration(10 * time.Second), Instances: 1,
-			Wait: manifest.Duration(time.Second), RequestBody: 1 << 20, ResponseBody: 1 << 20, LogLines: 1000,
-		}},
+		Name: s.artifact.File.Name, Artifact: s.artifact, Config: text, Settings: s.settings, Log: testLog(t),
 	}
 }
 
@@ -188,12 +193,12 @@ func (s *suite) load(t testing.TB, name string, config map[string]any) policy.Po
 	if wrong := s.artifact.CheckConfig(spec.Config); wrong != nil {
 		t.Fatalf("config %s: schema: %v", name, wrong)
 	}
-	p, err := s.loader.Load(context.Background(), spec)
+	p, release, err := s.bench.Load(context.Background(), spec)
 	if err != nil {
 		t.Fatalf("config %s: %v", name, err)
 	}
 	t.Cleanup(func() {
-		if err := p.Close(context.Background()); err != nil {
+		if err := errors.Join(p.Close(context.Background()), release()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -218,10 +223,9 @@ func (s *suite) refuse(t *testing.T, c refuseCase) {
 		if wrong != nil {
 			t.Errorf("the schema refuses it before the policy can: %v", wrong)
 		}
-		p, err := s.loader.Load(context.Background(), spec)
+		p, release, err := s.bench.Load(context.Background(), spec)
 		if err == nil {
-			_ = p.Close(context.Background())
-			t.Error("the policy takes it")
+			t.Error("the policy takes it", p.Close(context.Background()), release())
 		}
 		fmt.Fprintln(&said, err)
 	default:

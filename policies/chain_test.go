@@ -67,7 +67,7 @@ func (c *chain) carry(t testing.TB) {
 
 // Ten policies make no garbage.
 func TestChainDoesNotAllocate(t *testing.T) {
-	s := newSuite(t, openEngine(t), "headers")
+	s := newSuite(t, "headers")
 	for _, length := range []int{0, 1, 10} {
 		c := newChain(t, s, length)
 		c.carry(t)
@@ -85,7 +85,7 @@ func TestChainDoesNotAllocate(t *testing.T) {
 
 // BenchmarkChain is what a further policy costs in the walk of an exchange.
 func BenchmarkChain(b *testing.B) {
-	s := newSuite(b, openEngine(b), "headers")
+	s := newSuite(b, "headers")
 	for _, length := range []int{0, 1, 5, 10} {
 		b.Run(fmt.Sprintf("policies=%d", length), func(b *testing.B) {
 			c := newChain(b, s, length)

@@ -13,10 +13,9 @@ import (
 
 // TestReadmeExamples loads every configuration that a policy's README shows.
 func TestReadmeExamples(t *testing.T) {
-	engine := openEngine(t)
 	for _, name := range shipped(t) {
 		t.Run(name, func(t *testing.T) {
-			s := newSuite(t, engine, name)
+			s := newSuite(t, name)
 			text, err := os.ReadFile(filepath.Join(name, "README.md"))
 			if err != nil {
 				t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 // checkResult is what check --json prints.
@@ -83,11 +84,11 @@ func check(ctx context.Context, path string, mode engine.Mode, out Streams) (*en
 		return nil, err
 	}
 	log := telemetry.NewLogger(out.Err, m.Host.Log.Format, slog.LevelWarn)
-	w := wiring{mode: mode, cache: cacheDir(m), state: m.State, log: log}
+	w := wiring{mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, log: log}
 	p, err := newParts(w)
 	if err != nil {
 		// Another user's host may own the cache; without it compiling is slower.
-		w.cache = ""
+		w.guests.CacheDir = ""
 		if p, err = newParts(w); err != nil {
 			return nil, err
 		}

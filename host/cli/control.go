@@ -112,7 +112,7 @@ func (c *control) watched() []string {
 // load reads a manifest as the engine will.
 func load(from engine.Source) (*manifest.Manifest, error) {
 	if from.Data != nil {
-		return manifest.Parse(from.Path, from.Data, manifest.WithCapabilities(grants()...))
+		return ParseManifest(from.Path, from.Data)
 	}
 	return manifest.Load(from.Path, manifest.WithCapabilities(grants()...))
 }

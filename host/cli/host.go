@@ -13,6 +13,7 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/server"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 // host is a running host: all parts, put together.
@@ -60,7 +61,7 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 	}
 	listeners := new(doors)
 	if h.parts, err = newParts(wiring{
-		mode: mode, cache: cacheDir(m), state: m.State, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
+		mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
 	}); err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()

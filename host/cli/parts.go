@@ -58,7 +58,7 @@ func cacheDir(m *manifest.Manifest) string { return filepath.Join(m.Host.Data, "
 // wiring is what parts are made with.
 type wiring struct {
 	mode      engine.Mode
-	cache     string         // folder; "" for none
+	guests    wasm.Options   // its capabilities and log are those of the parts
 	state     manifest.State // for the life of the process
 	telemetry *telemetry.Telemetry
 	listeners engine.Listeners
@@ -72,7 +72,8 @@ func newParts(w wiring) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	guests, err := wasm.Open(wasm.Options{CacheDir: w.cache, Capabilities: capabilities(), Log: log})
+	w.guests.Capabilities, w.guests.Log = capabilities(), log
+	guests, err := wasm.Open(w.guests)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open compilation cache: %w", err), memory.Close())
 	}
