@@ -2,10 +2,13 @@ package policies
 
 import (
 	"cmp"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/tier"
 )
 
 // BenchmarkForward measures a whole visit of each shipped policy, both phases,
@@ -26,32 +29,40 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func (s *suite) visit(b *testing.B, c *exchangeCase, p policy.Policy) {
-	x := c.exchange(b)
-	original := x.Request
-	original.Header = exchange.Header{}
-	original.Header.CopyFrom(&x.Request.Header)
-	request, response := p.(policy.RequestHead), p.(policy.ResponseHead)
+	alone, walk, x := s.alone(b, p), new(tier.Walk), new(exchange.Exchange)
+	from := c.exchange(b)
 	b.ReportAllocs()
 	for b.Loop() {
+		x.Reset()
+		x.Lap()
 		header := x.Request.Header
-		x.Request = original
+		x.ID, x.Conn, x.ClientIP, x.Upstreams, x.Request = from.ID, from.Conn, from.ClientIP, from.Upstreams, from.Request
 		x.Request.Header = header
-		x.Request.Header.CopyFrom(&original.Header)
-		x.Response.Header.Reset()
-		x.Route.Sent = false
-		x.Arena.Reset()
-		i, err := p.Acquire(x)
-		if err != nil {
-			b.Fatal(err)
+		x.Request.Header.CopyFrom(&from.Request.Header)
+		if c.Request.Body != "" {
+			x.Request.Body = io.NopCloser(strings.NewReader(c.Request.Body))
 		}
-		if _, err := request.OnRequestHead(i, x); err != nil {
-			b.Fatal(err)
+		if f := alone.Enter(x); f != nil {
+			b.Fatal(f)
 		}
+		if answered, f := alone.Request(walk, x); answered || f != nil {
+			b.Fatal(answered, f)
+		}
+		drain(b, x.Request.Body)
 		x.Route.Sent = true
-		x.Response.Status = 200
-		if err := response.OnResponseHead(i, x); err != nil {
-			b.Fatal(err)
-		}
-		p.Release(i)
+		c.Upstream.answer(x)
+		alone.Response(walk, x)
+		drain(b, x.Response.Body)
+		alone.Done(walk, x)
+		alone.Leave(x)
+	}
+}
+
+func drain(b *testing.B, body io.Reader) {
+	if body == nil {
+		return
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		b.Fatal(err)
 	}
 }

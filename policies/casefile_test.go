@@ -63,6 +63,7 @@ type requestWanted struct {
 	HashKey  *string              `toml:"hash_key"`
 	Timeout  *string              `toml:"timeout"`
 	Retries  *int                 `toml:"retries"`
+	Body     *string              `toml:"body"` // a part of it
 }
 
 type responseWanted struct {

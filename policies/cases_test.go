@@ -22,6 +22,8 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -156,9 +158,9 @@ func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.
 
 func (s *suite) run(t *testing.T) {
 	cases := s.cases
-	loaded := map[string]policy.Policy{}
+	loaded := map[string]*tier.Tier{}
 	for name, config := range cases.Configs {
-		loaded[name] = s.load(t, name, config)
+		loaded[name] = s.alone(t, s.load(t, name, config))
 	}
 	for _, c := range cases.Refuse {
 		t.Run("refuse "+c.Name, func(t *testing.T) { s.refuse(t, c) })
@@ -167,11 +169,11 @@ func (s *suite) run(t *testing.T) {
 	// fresh one.
 	for round := range 2 {
 		for _, c := range cases.Cases {
-			p := loaded[cmp.Or(c.Config, "example")]
-			if p == nil {
+			alone := loaded[cmp.Or(c.Config, "example")]
+			if alone == nil {
 				t.Fatalf("case %q: there is no config %q", c.Name, c.Config)
 			}
-			t.Run(fmt.Sprintf("%d %s", round+1, c.Name), func(t *testing.T) { c.run(t, p) })
+			t.Run(fmt.Sprintf("%d %s", round+1, c.Name), func(t *testing.T) { c.run(t, alone) })
 		}
 	}
 }
@@ -241,37 +243,51 @@ type known []string
 
 func (k known) HasUpstream(name string) bool { return slices.Contains(k, name) }
 
-func (c *exchangeCase) run(t *testing.T, p policy.Policy) {
+// alone is a tier that has one policy.
+func (s *suite) alone(t testing.TB, p policy.Policy) *tier.Tier {
+	t.Helper()
+	slot := &tier.Slot{Name: s.artifact.File.Name, Version: s.artifact.File.Version, Policy: p}
+	made, err := tier.New(tier.Spec{
+		Name: "edge", Metrics: telemetry.NewMetrics("test"), Config: manifest.Tier{MaxInFlight: 1},
+		Stages: []tier.StageSpec{{Stage: manifest.Stage{Name: "alone"}, Uses: []tier.UseSpec{{Slot: slot}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(made.Close)
+	return made
+}
+
+func (c *exchangeCase) run(t *testing.T, alone *tier.Tier) {
 	if (c.Answer == nil) == (c.Forward == nil) {
 		t.Fatal("a case wants either answer or forward")
 	}
-	x := c.exchange(t)
-	i, err := p.Acquire(x)
-	if err != nil {
-		t.Fatal(err)
+	x, walk := c.exchange(t), new(tier.Walk)
+	if f := alone.Enter(x); f != nil {
+		t.Fatal(f)
 	}
-	defer p.Release(i)
-	verdict, err := p.(policy.RequestHead).OnRequestHead(i, x)
-	if err != nil {
-		t.Fatal(err)
+	defer alone.Leave(x)
+	defer alone.Done(walk, x)
+	answered, f := alone.Request(walk, x)
+	switch {
+	case f != nil:
+		t.Fatal(f)
+	case answered && c.Forward != nil:
+		t.Fatalf("the policy answered %d %q", x.Response.Status, bodyOf(t, x.Response.Body))
+	case !answered && c.Answer != nil:
+		t.Fatalf("the request went on to %s %s", x.Request.Method, x.Request.Target)
+	case c.Forward != nil:
+		c.Forward.check(t, x)
+		x.Route.Sent = true
+		c.Upstream.answer(x)
+	}
+	alone.Response(walk, x)
+	if x.Failure != nil {
+		t.Fatal(x.Failure)
 	}
 	if c.Answer != nil {
-		if verdict != policy.Answer {
-			t.Fatalf("the request went on to %s %s", x.Request.Method, x.Request.Target)
-		}
 		c.Answer.check(t, "answer", &x.Response)
-		return
-	}
-	if verdict != policy.Continue {
-		t.Fatalf("the policy answered %d %q", x.Response.Status, bodyOf(t, &x.Response))
-	}
-	c.Forward.check(t, x)
-	x.Route.Sent = true
-	c.Upstream.answer(x)
-	if err := p.(policy.ResponseHead).OnResponseHead(i, x); err != nil {
-		t.Fatal(err)
-	}
-	if c.Response != nil {
+	} else if c.Response != nil {
 		c.Response.check(t, "response", &x.Response)
 	}
 }
@@ -331,21 +347,27 @@ func (w *responseWanted) check(t *testing.T, where string, r *exchange.Response)
 	for name, want := range w.Header {
 		want.check(t, where, name, &r.Header)
 	}
-	if body := bodyOf(t, r); w.Body != nil && !strings.Contains(body, *w.Body) {
-		t.Errorf("%s: got body %q, want it to contain %q", where, body, *w.Body)
+	checkBody(t, where, r.Body, w.Body)
+}
+
+func checkBody(t *testing.T, where string, body io.Reader, want *string) {
+	t.Helper()
+	if got := bodyOf(t, body); want != nil && !strings.Contains(got, *want) {
+		t.Errorf("%s: got body %q, want it to contain %q", where, got, *want)
 	}
 }
 
-func bodyOf(t *testing.T, r *exchange.Response) string {
+// bodyOf reads what is sent, as streaming policies do their work meanwhile.
+func bodyOf(t *testing.T, body io.Reader) string {
 	t.Helper()
-	if r.Body == nil {
+	if body == nil {
 		return ""
 	}
-	body, err := io.ReadAll(r.Body)
+	read, err := io.ReadAll(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(body)
+	return string(read)
 }
 
 func (w *requestWanted) check(t *testing.T, x *exchange.Exchange) {
@@ -364,6 +386,7 @@ func (w *requestWanted) check(t *testing.T, x *exchange.Exchange) {
 	for name, want := range w.Header {
 		want.check(t, "forward", name, &x.Request.Header)
 	}
+	checkBody(t, "forward", x.Request.Body, w.Body)
 }
 
 func same(t *testing.T, what, got string, want *string) {
