@@ -103,6 +103,7 @@ func newSuiteWith(t testing.TB, guests wasm.Options, name string) *suite {
 	s.settings = m.Policies[name]
 	s.settings.Limits.Instances = 1 // so that what one exchange leaves behind shows in the next
 	s.settings.Limits.Time = manifest.Duration(10 * time.Second)
+	guests.CacheDir = filepath.Join("target", "cache") // compiled once for all tests
 	var err error
 	if s.bench, err = cli.OpenWorkbench(m, guests, testLog(t)); err != nil {
 		t.Fatal(err)
