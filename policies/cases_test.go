@@ -144,15 +144,24 @@ func artifact(t testing.TB, name string) *policy.Artifact {
 // manifest grants the policy all that it asks for; the rest is what its cases say.
 func (s *suite) manifest(t testing.TB) *manifest.Manifest {
 	t.Helper()
-	name := s.artifact.File.Name
-	text := fmt.Sprintf("version = 1\nlistener = [{ address = \"127.0.0.1:0\" }]\nupstream.origin.endpoints = [\"ergo:echo\"]\n"+
-		"service.upstream = \"origin\"\n[policy.%s]\nsource = %[1]q\ngrants = %s\n%s",
-		name, strings.ReplaceAll(fmt.Sprintf("%q", s.artifact.File.Capabilities), `" "`, `", "`), s.cases.Manifest)
+	text := s.manifestText(t)
 	m, err := cli.ParseManifest("cases.toml: manifest", []byte(text))
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
 	return m
+}
+
+func (s *suite) manifestText(t testing.TB) string {
+	t.Helper()
+	name := s.artifact.File.Name
+	source, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("version = 1\nlistener = [{ address = \"127.0.0.1:0\" }]\nupstream.origin.endpoints = [\"ergo:echo\"]\n"+
+		"service.upstream = \"origin\"\n[policy.%s]\nsource = %q\ngrants = %s\n%s\n",
+		name, source, strings.ReplaceAll(fmt.Sprintf("%q", s.artifact.File.Capabilities), `" "`, `", "`), s.cases.Manifest)
 }
 
 func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
