@@ -106,6 +106,23 @@ c_build() (
 		-I sdk/c -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=65536 -o "$3" sdk/c/*.c "$2"/*.c
 )
 
+# --- npm --------------------------------------------------------------------------------------------
+
+# have_npm reports whether npm is there; to compare, one can do without what comes by it.
+have_npm() {
+	command -v npm >/dev/null && return
+	[ -n "$check" ] || die "no npm"
+	say "$1: not compared: no npm"
+	return 1
+}
+
+# npm_install FOLDER installs in $target/npm what the folder's package-lock.json pins.
+npm_install() {
+	mkdir -p "$target/npm"
+	cp "$1"/package.json "$1"/package-lock.json "$target/npm"
+	(cd "$target/npm" && npm ci --silent --no-audit --no-fund >&2)
+}
+
 # --- what happens to a module -----------------------------------------------------------------------
 
 # place FILE LANGUAGE VERSION COMMITTED puts a module where it belongs, below the folder, or compares it.
