@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"io/fs"
@@ -57,7 +58,7 @@ type world struct {
 
 func (w world) options() []Option {
 	return []Option{
-		WithCapabilities("ergo_route", "ergo_log", "ergo_http", "ergo_kv", "ergo_secret"),
+		WithCapabilities("ergo_route", "ergo_log", "ergo_http", "ergo_kv", "ergo_secret", "ergo_crypto"),
 		WithEnv(func(name string) (string, bool) {
 			value, ok := w.env[name]
 			return value, ok
@@ -77,7 +78,7 @@ func newWorld(t testing.TB) world {
 	site, siteKey := newCertificate(t)
 	other, otherKey := newCertificate(t)
 	return world{
-		env: map[string]string{"DEMO_KEY": hidden + "-key", "ADMIN_TOKEN": hidden + "-token", "EMPTY": ""},
+		env: map[string]string{"DEMO_KEY": hidden + "-key", "ADMIN_TOKEN": hidden + "-token", "EMPTY": "", "SIV_KEY": sivKey},
 		files: map[string]string{
 			"/etc/ergo/certs/site.pem":  site,
 			"/etc/ergo/certs/site.key":  siteKey,
@@ -85,6 +86,10 @@ func newWorld(t testing.TB) world {
 			"/etc/ergo/certs/other.key": otherKey,
 			"/etc/ergo/certs/ca.pem":    site,
 			"/etc/ergo/secret.txt":      hidden + "-file\n",
+			"/etc/ergo/keys/a.hex":      hexOf(hidden+"-is-a-key-of-32-bytes!!") + "\n",
+			"/etc/ergo/keys/b.hex":      hexOf("another-key-of-exactly-32-bytes!"),
+			"/etc/ergo/keys/zero.hex":   strings.Repeat("00", 32),
+			"/etc/ergo/keys/weak.pem":   weakRSA,
 			"/etc/ergo/endpoints.toml":  `endpoints = ["http://10.0.0.1:80", { url = "http://10.0.0.2:80", weight = 3 }]`,
 			"/etc/ergo/broken.toml":     `endpoints = ["http://10.0.0.1:80"`,
 		},
@@ -93,6 +98,20 @@ func newWorld(t testing.TB) world {
 
 // hidden begins every secret of the tests' world.
 const hidden = "hush-hush"
+
+// sivKey is base64 of 64 bytes.
+const sivKey = "aHVzaC1odXNoMDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktMTU5PUFFSUw=="
+
+// weakRSA is a public key of 1024 bits.
+const weakRSA = `-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDBHs0TN5T9fvtGTfx0gnNidc5H
+oHOjRXAh8jF+lXrolXS75qhelBQryybz3CgVQVFjSrCVcbCYiPKqJbgern+X/anv
+lJsyKVXKfL/IcIf7hE9s15fjaEjBNskIvbqBJPlOM8cP0CFjnxDskvWzimpRw84N
+wkbOzHkXPMb2kjmoywIDAQAB
+-----END PUBLIC KEY-----
+`
+
+func hexOf(text string) string { return hex.EncodeToString([]byte(text)) }
 
 // parseInWorld reads a case as /etc/ergo/proxy.toml.
 func parseInWorld(t testing.TB, text []byte) (*Manifest, error) {

@@ -15,12 +15,8 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
-// Bounds of files: a manifest, and what one refers to, of which routes by the
-// thousand are the largest.
-const (
-	maxFileBytes     = 1 << 20
-	maxReferredBytes = 16 << 20
-)
+// maxFileBytes bounds every file that is read here.
+const maxFileBytes = 1 << 20
 
 // Lookup returns the value of an environment variable and whether it is set.
 type Lookup func(name string) (value string, ok bool)
@@ -52,7 +48,7 @@ func WithCapabilities(known ...string) Option {
 }
 
 func newSettings(options []Option) settings {
-	s := settings{lookup: os.LookupEnv, readFile: readReferred}
+	s := settings{lookup: os.LookupEnv, readFile: readRegular}
 	for _, option := range options {
 		option(&s)
 	}
@@ -62,7 +58,7 @@ func newSettings(options []Option) settings {
 // Load reads and checks the manifest at path. What is wrong in it is a Problems;
 // any other error says why the file could not be read.
 func Load(path string, options ...Option) (*Manifest, error) {
-	data, err := ReadFile(path)
+	data, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s: %w", path, err)
 	}
@@ -71,7 +67,8 @@ func Load(path string, options ...Option) (*Manifest, error) {
 
 // Parse is Load for a manifest that was read already. The path need not exist:
 // it names the file in problems, and relative paths are relative to its folder.
-// The error is a Problems or nil.
+// The error is a Problems or nil. Whoever is done with a manifest that may have
+// keys closes it.
 func Parse(path string, data []byte, options ...Option) (*Manifest, error) {
 	source, raw, problems := read(path, data)
 	if problems != nil {
@@ -85,6 +82,7 @@ func Parse(path string, data []byte, options ...Option) (*Manifest, error) {
 	d.problems.Sort()
 	m.warnings.Sort()
 	if err := d.problems.Err(); err != nil {
+		m.Close()
 		return nil, err
 	}
 	return m, nil
@@ -169,13 +167,11 @@ func syntaxProblem(source *Source, data []byte, err error) Problem {
 
 // ReadFile reads the text of a manifest for Parse. It refuses what is no regular
 // file or larger than a manifest can be.
-func ReadFile(path string) ([]byte, error) { return readRegular(path, maxFileBytes) }
-
-func readReferred(path string) ([]byte, error) { return readRegular(path, maxReferredBytes) }
+func ReadFile(path string) ([]byte, error) { return readRegular(path) }
 
 // readRegular reads a regular file of bounded size: a pipe or device would block
 // or never end.
-func readRegular(path string, max int64) ([]byte, error) {
+func readRegular(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -188,16 +184,16 @@ func readRegular(path string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, max+1))
-	if err == nil && int64(len(data)) > max {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%w %d MiB", errTooLarge, max>>20)}
+	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err == nil && len(data) > maxFileBytes {
+		err = &fs.PathError{Op: "read", Path: path, Err: errTooLarge}
 	}
 	return data, err
 }
 
 var (
 	errNotRegular = errors.New("is not a regular file")
-	errTooLarge   = errors.New("is larger than")
+	errTooLarge   = errors.New("is larger than 1 MiB")
 )
 
 // cause is why a file could not be read, without the operation.

@@ -12,13 +12,17 @@
 // while reading. Secret.Reveal and Use.ResolvedConfig alone return them;
 // Manifest.Redacted, printing and encoding never do.
 //
-// The types in this file are the manifest's whole language; their tags say what
+// The types in this file and key.go are the manifest's whole language; their tags say what
 // a field accepts (see decoder), their comments are the schema's descriptions. A
 // Manifest that Load returned is valid, has all defaults filled in and paths
 // absolute, and is never written to.
 package manifest
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/ergoproxy/ergo/host/keyring"
+)
 
 // Manifest is one proxy.toml.
 type Manifest struct {
@@ -28,6 +32,7 @@ type Manifest struct {
 	State     State               `toml:"state"`
 	Listeners []Listener          `toml:"listener"`
 	Upstreams map[string]Upstream `toml:"upstream"`
+	Keys      map[string]Key      `toml:"key"`
 	Policies  map[string]Policy   `toml:"policy"`
 	Edge      Tier                `toml:"edge"`
 	Service   Tier                `toml:"service"`
@@ -35,6 +40,7 @@ type Manifest struct {
 
 	source   *Source
 	warnings Problems
+	keys     map[string]*keyring.Key // what was read of Keys
 }
 
 // Host is what concerns the process as a whole.
@@ -300,7 +306,10 @@ type Policy struct {
 	// Secrets are what ergo_secret tells the policy, by name: "env:NAME", "file:path"
 	// or the secret itself; default none.
 	Secrets map[string]Secret `toml:"secrets"`
-	Limits  Limits            `toml:"limits"`
+	// Keys are those that ergo_crypto uses for the policy, by the names that it knows
+	// them by; default none.
+	Keys   map[string]KeyUse `toml:"keys"`
+	Limits Limits            `toml:"limits"`
 	// Isolation is "shared" (default): an instance serves many exchanges, one after
 	// another or, with proxy-wasm, side by side. "exchange" gives each a fresh one.
 	Isolation string `toml:"isolation" default:"shared" enum:"shared exchange"`

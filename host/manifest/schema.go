@@ -17,6 +17,9 @@ import (
 //go:embed manifest.go
 var typesText string
 
+//go:embed key.go
+var keyTypesText string
+
 // SchemaID names the schema that JSONSchema returns.
 const SchemaID = "urn:ergo:manifest:1"
 
@@ -24,7 +27,7 @@ const SchemaID = "urn:ergo:manifest:1"
 // what it refuses Load refuses too, but not all that Load refuses can be said
 // in a schema.
 func JSONSchema() ([]byte, error) {
-	comments, err := typeComments(typesText)
+	comments, err := typeComments(typesText, keyTypesText)
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +48,19 @@ func JSONSchema() ([]byte, error) {
 
 // typeComments returns the comments of types ("Host.") and fields
 // ("Host.Admin").
-func typeComments(text string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "manifest.go", text, parser.ParseComments)
-	if err != nil {
-		return nil, fmt.Errorf("read the manifest's types: %w", err)
-	}
+func typeComments(texts ...string) (map[string]string, error) {
 	comments := make(map[string]string)
+	for _, text := range texts {
+		file, err := parser.ParseFile(token.NewFileSet(), "", text, parser.ParseComments)
+		if err != nil {
+			return nil, fmt.Errorf("read the manifest's types: %w", err)
+		}
+		addComments(comments, file)
+	}
+	return comments, nil
+}
+
+func addComments(comments map[string]string, file *ast.File) {
 	for _, declaration := range file.Decls {
 		general, ok := declaration.(*ast.GenDecl)
 		if !ok || general.Tok != token.TYPE {
@@ -70,7 +80,6 @@ func typeComments(text string) (map[string]string, error) {
 			}
 		}
 	}
-	return comments, nil
 }
 
 func oneLine(comment *ast.CommentGroup) string {

@@ -34,6 +34,7 @@ func validate(d *decoder, m *Manifest) {
 			v.upstream(path, m.Upstreams[name])
 		}
 	}
+	v.keys()
 	for _, name := range slices.Sorted(maps.Keys(m.Policies)) {
 		if path := place.Key("policy", name); !v.failed[path] {
 			v.name(path, name)
@@ -163,6 +164,7 @@ func (v *validator) policy(path string, p Policy) {
 	v.grants(place.Key(path, "grants"), p.Grants)
 	v.calls(path, p)
 	v.secrets(place.Key(path, "secrets"), p)
+	v.keyUses(path, p)
 	v.remembers(path, p)
 }
 
@@ -194,6 +196,7 @@ func (v *validator) unused() {
 			v.warn(place.Key("policy", name), "no stage uses it", "use it in a stage, or remove it")
 		}
 	}
+	v.unusedKeys()
 	called := v.called()
 	if v.mayRoute() {
 		return // a policy chooses among all upstreams
