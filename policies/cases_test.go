@@ -20,6 +20,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -87,6 +88,7 @@ type suite struct {
 	bench    *cli.Workbench
 	artifact *policy.Artifact
 	settings manifest.Policy
+	keys     map[string]keyring.Granted
 	cases    *caseFile
 }
 
@@ -100,7 +102,7 @@ func newSuiteWith(t testing.TB, guests wasm.Options, name string) *suite {
 	s := &suite{artifact: artifact(t, name)}
 	s.cases = readCases(t, filepath.Join(name, "cases.toml"), s.artifact.File.Example)
 	m := s.manifest(t)
-	s.settings = m.Policies[name]
+	s.settings, s.keys = m.Policies[name], m.GrantedKeys(name)
 	s.settings.Limits.Instances = 1 // so that what one exchange leaves behind shows in the next
 	s.settings.Limits.Time = manifest.Duration(10 * time.Second)
 	guests.CacheDir = filepath.Join("target", "cache") // compiled once for all tests
@@ -195,7 +197,7 @@ func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 		t.Fatal(err)
 	}
 	return policy.Spec{
-		Name: s.artifact.File.Name, Artifact: s.artifact, Config: text, Settings: s.settings, Log: testLog(t),
+		Name: s.artifact.File.Name, Artifact: s.artifact, Config: text, Settings: s.settings, Keys: s.keys, Log: testLog(t),
 	}
 }
 
@@ -322,28 +324,11 @@ func (c *exchangeCase) exchange(t testing.TB) *exchange.Exchange {
 		Version:   exchange.HTTP11,
 	}
 	addAll(&x.Request.Header, c.Request.Header)
-	c.Request.identify(t, x)
 	if c.Request.Body != "" {
 		x.Request.Body = io.NopCloser(strings.NewReader(c.Request.Body))
 		x.Request.Length = int64(len(c.Request.Body))
 	}
 	return x
-}
-
-// identify makes the client who it is said to be.
-func (r *requestInput) identify(t testing.TB, x *exchange.Exchange) {
-	t.Helper()
-	if r.Subject == "" {
-		return
-	}
-	if err := x.Identify(r.Subject, "case"); err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range r.Attribute {
-		if err := x.AddAttribute(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // answer makes the upstream's response; a nil one is an empty 200.
@@ -409,9 +394,6 @@ func (w *requestWanted) check(t *testing.T, x *exchange.Exchange) {
 	}
 	if w.Retries != nil && (x.Route.Retries != *w.Retries || !x.Route.RetriesSet) {
 		t.Errorf("retries: got %d (set %v), want %d", x.Route.Retries, x.Route.RetriesSet, *w.Retries)
-	}
-	if got := slices.DeleteFunc(x.Route.Fallbacks[:], func(name string) bool { return name == "" }); w.Fallback != nil && !slices.Equal(got, w.Fallback) {
-		t.Errorf("fallback: got %q, want %q", got, w.Fallback)
 	}
 	for name, want := range w.Header {
 		want.check(t, "forward", name, &x.Request.Header)

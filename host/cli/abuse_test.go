@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
@@ -83,6 +84,13 @@ type sandbox struct {
 // ABI, and does what driver says; change may be nil.
 func newSandbox(t *testing.T, modules []wasm.HostModule, driver wasm.HostModule, change func(*manifest.Policy)) *sandbox {
 	t.Helper()
+	return newSandboxWith(t, modules, driver, nil, change)
+}
+
+// newSandboxWith is newSandbox for a guest that may use keys.
+func newSandboxWith(t *testing.T, modules []wasm.HostModule, driver wasm.HostModule, keys map[string]keyring.Granted,
+	change func(*manifest.Policy)) *sandbox {
+	t.Helper()
 	a, log := new(sandbox), slog.New(slog.DiscardHandler)
 	p, err := newParts(wiring{log: log})
 	if err != nil {
@@ -94,7 +102,7 @@ func newSandbox(t *testing.T, modules []wasm.HostModule, driver wasm.HostModule,
 	}
 	module := wasmtest.Caller(modules...)
 	a.spec = policy.Spec{
-		Name: "abuser", Log: log,
+		Name: "abuser", Log: log, Keys: keys,
 		Artifact: &policy.Artifact{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(module)), Module: module},
 		Settings: manifest.Policy{
 			Grants: append(grants(), wasmtest.DriverName),

@@ -83,6 +83,7 @@ func check(ctx context.Context, path string, mode engine.Mode, out Streams) (*en
 	if err != nil {
 		return nil, err
 	}
+	m.Close() // the engine reads it again
 	log := telemetry.NewLogger(out.Err, m.Host.Log.Format, slog.LevelWarn)
 	w := wiring{mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, log: log}
 	p, err := newParts(w)

@@ -76,6 +76,7 @@ func (c *control) attempt(from engine.Source) {
 	c.wanted = from.Path
 	if err == nil {
 		c.policies = sources(m)
+		m.Close()
 	}
 }
 

@@ -1,6 +1,9 @@
 package cli
 
-import "github.com/ergoproxy/ergo/host/policy"
+import (
+	"github.com/ergoproxy/ergo/host/keyring"
+	"github.com/ergoproxy/ergo/host/policy"
+)
 
 // grant makes what the manifest's grants to a policy come to.
 func (p *parts) grant(spec policy.Spec) *policy.Granted {
@@ -9,6 +12,7 @@ func (p *parts) grant(spec policy.Spec) *policy.Granted {
 		Metrics: p.metrics.Guest(spec.Name, spec.Artifact.File.Version),
 		Secrets: spec.Settings.Secrets,
 		Shared:  p.state.Shared(spec.Name),
+		Keys:    keyring.NewGrant(spec.Keys, p.gate),
 	}
 	if calls := spec.Settings.HTTP; calls != nil {
 		granted.HTTP = p.outbound(spec.Name, calls)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
@@ -111,7 +112,14 @@ func TestGuestsOfBothABIsUseWhatIsGranted(t *testing.T) {
 		t.Run(host.Name, func(t *testing.T) {
 			backend := hosttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "answered") }))
 			u := &user{t: t, modules: append([]wasm.HostModule{host}, capabilities()...)}
-			a := newSandbox(t, u.modules, u.driver(), func(s *manifest.Policy) {
+			version, err := keyring.Parse("XAES-256-GCM", "raw", "one", []byte("a key that is no secret, of tests"[:32]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := keyring.NewKey("XAES-256-GCM", version)
+			defer key.Release()
+			granted := map[string]keyring.Granted{"data": {Key: key, May: keyring.Seal}}
+			a := newSandboxWith(t, u.modules, u.driver(), granted, func(s *manifest.Policy) {
 				s.Secrets = map[string]manifest.Secret{"token": manifest.NewSecret("hush")}
 				s.KV = manifest.KV{Keys: 10, Bytes: 1 << 20, ValueBytes: 100}
 				s.HTTP.Hosts, s.HTTP.Internal = []string{backend.URL}, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -125,6 +133,9 @@ func TestGuestsOfBothABIsUseWhatIsGranted(t *testing.T) {
 				{"ergo_kv", "set", []any{"k", "remembered", 0, resultsAt + 64}, nil},
 				{"ergo_kv", "get", []any{"k", resultsAt, 100, resultsAt + 512}, holds("remembered")},
 				{"ergo_random", "get", []any{resultsAt, 32}, func(m api.Memory) bool { return !holds("remembered")(m) }},
+				{"ergo_crypto", "digest", []any{1, "", resultsAt}, holds("\xe3\xb0\xc4\x42")},
+				{"ergo_crypto", "key_id", []any{"data", resultsAt, 100}, holds("one")},
+				{"ergo_crypto", "seal", []any{"data", "text", "context", resultsAt, 100, resultsAt + 512}, holds("\x01\x03one")},
 				{"ergo_clock", "wall", nil, nil},
 				{"ergo_log", "emit", []any{0, "message", "key\x00value\x00"}, nil},
 				{"ergo_http", "start", []any{"GET", backend.URL, "", "", 0, resultsAt}, nil},
@@ -162,9 +173,10 @@ func TestWhatActsOnAnExchangeNeedsOne(t *testing.T) {
 		u := &user{t: t, modules: append([]wasm.HostModule{host}, capabilities()...)}
 		a := newSandbox(t, u.modules, u.driver(), nil)
 		for _, acts := range []string{
-			"ergo_route.set_upstream", "ergo_route.add_fallback", "ergo_route.get_upstream", "ergo_route.set_hash_key", "ergo_route.set_timeout", "ergo_route.set_retries",
+			"ergo_route.set_upstream", "ergo_route.get_upstream", "ergo_route.set_hash_key", "ergo_route.set_timeout", "ergo_route.set_retries",
 			"ergo_log.annotate", "ergo_clock.began", "ergo_clock.remaining",
 			"ergo_identity.subject", "ergo_identity.method", "ergo_identity.attribute", "ergo_identity.attribute_names",
+			"ergo_crypto.random",
 			"ergo_identify.identify", "ergo_identify.set_attribute", "ergo_identify.forget",
 		} {
 			module, name, _ := strings.Cut(acts, ".")

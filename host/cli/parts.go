@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/ergoproxy/ergo/host/engine"
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/server"
@@ -26,6 +27,7 @@ func capabilities() []wasm.HostModule {
 		capability.Route(), capability.Log(), capability.HTTP(),
 		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
 		capability.Identity(), capability.Identify(), capability.KV(), capability.Random(),
+		capability.Crypto(),
 	}
 }
 
@@ -48,6 +50,7 @@ type parts struct {
 	guests    *wasm.Engine
 	upstreams *upstream.Registry
 	state     *state.Registry
+	gate      *keyring.Gate
 	metrics   *telemetry.Metrics // nil: exported nowhere
 	engine    *engine.Engine
 }
@@ -77,7 +80,7 @@ func newParts(w wiring) (*parts, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open compilation cache: %w", err), memory.Close())
 	}
-	p := &parts{guests: guests, state: memory}
+	p := &parts{guests: guests, state: memory, gate: keyring.NewGate()}
 	registry := upstream.Options{Log: log}
 	if tel != nil {
 		p.metrics = tel.Metrics

@@ -83,6 +83,7 @@ func run(ctx context.Context, o runOptions, mode engine.Mode, out Streams) error
 	starting, started := untilSignal(ctx, signals)
 	h, err := startHost(starting, path, m, mode, out)
 	started()
+	m.Close() // the engine has read it again
 	if err != nil {
 		return err
 	}

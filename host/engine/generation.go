@@ -65,5 +65,6 @@ func (g *generation) close(ctx context.Context, s *slots) error {
 	for _, slot := range g.slots {
 		errs = append(errs, s.release(ctx, slot))
 	}
+	g.manifest.Close()
 	return errors.Join(errs...)
 }

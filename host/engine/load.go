@@ -144,7 +144,7 @@ func (b *build) loadPolicy(ctx context.Context, r *row) {
 	}
 	p := b.m.Policies[name]
 	spec := policy.Spec{
-		Name: name, Artifact: artifact, Config: r.config.ResolvedConfig(), Settings: p,
+		Name: name, Artifact: artifact, Config: r.config.ResolvedConfig(), Settings: p, Keys: b.m.GrantedKeys(name),
 		Log: b.e.opts.Log.With("policy", name, "version", artifact.File.Version),
 	}
 	key := slotKey(spec)

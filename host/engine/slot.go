@@ -80,9 +80,16 @@ func slotKey(spec policy.Spec) string {
 		Config       []byte
 		Settings     manifest.Policy
 		Secrets      map[string][]byte // what Settings does not encode; need not be text
-	}{spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings, map[string][]byte{}}
+		Keys         map[string][sha256.Size]byte
+	}{
+		spec.Name, spec.Artifact.Digest, spec.Artifact.File, spec.Config, spec.Settings,
+		map[string][]byte{}, map[string][sha256.Size]byte{},
+	}
 	for name, secret := range spec.Settings.Secrets {
 		identity.Secrets[name] = []byte(secret.Reveal())
+	}
+	for name, granted := range spec.Keys {
+		identity.Keys[name] = granted.Key.Fingerprint()
 	}
 	identity.Settings.Source = "" // where it came from is not what it is
 	if err := json.NewEncoder(h).Encode(identity); err != nil {

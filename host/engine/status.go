@@ -225,6 +225,7 @@ func changedSettings(before, after *manifest.Manifest) []string {
 		{"host", before.Host, after.Host},
 		{"listener", before.Listeners, after.Listeners},
 		{"upstream", before.Upstreams, after.Upstreams},
+		{"key", before.Keys, after.Keys},
 		{"policy", before.Policies, after.Policies},
 		{"edge", before.Edge, after.Edge},
 		{"service", before.Service, after.Service},

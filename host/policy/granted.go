@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/outbound"
 	"github.com/ergoproxy/ergo/host/state"
@@ -17,6 +18,7 @@ type Granted struct {
 	HTTP    *outbound.Client           // calls that the policy makes
 	Shared  *state.Shared              // what its instances share, of all versions; never nil
 	KV      *KV                        // what it remembers
+	Keys    *keyring.Grant             // that it works with, without knowing them
 }
 
 // KV is what a policy remembers from one exchange to the next. It belongs to the
@@ -29,6 +31,9 @@ type KV struct {
 // Close lets go of everything. Nobody uses it any more.
 func (g *Granted) Close() error {
 	g.Metrics.Close()
+	if g.Keys != nil {
+		g.Keys.Close()
+	}
 	if g.HTTP != nil {
 		return g.HTTP.Close()
 	}

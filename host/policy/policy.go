@@ -16,6 +16,7 @@ import (
 	"log/slog"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
@@ -135,10 +136,11 @@ type Loader interface {
 type Spec struct {
 	Name     string // of the policy in the manifest
 	Artifact *Artifact
-	Config   []byte          // JSON, valid by the artifact's schema, references resolved; may hold secrets
-	Settings manifest.Policy // what the manifest says of the policy
-	Granted  *Granted        // what its grants come to; never nil
-	Log      *slog.Logger    // carries policy and version
+	Config   []byte                     // JSON, valid by the artifact's schema, references resolved; may hold secrets
+	Settings manifest.Policy            // what the manifest says of the policy
+	Keys     map[string]keyring.Granted // that the manifest grants it
+	Granted  *Granted                   // what its grants come to; never nil
+	Log      *slog.Logger               // carries policy and version
 }
 
 // Kind is the kind of a policy's failure; each has its own failure rule.

@@ -37,6 +37,9 @@ const (
 	// Of what a policy may have a number of.
 	noRoom status = 11 // there are as many, or as large, as may be
 	taken  status = 12 // the name is that of something else
+
+	// Of what is to be authentic.
+	mismatch status = 13 // the tag, the signature or the password is wrong
 )
 
 // none is the length of a value that there is not: -1.
