@@ -26,7 +26,6 @@ type Fake struct {
 
 	Upstreams         []string // those that exist
 	Upstream, HashKey string
-	Fallbacks         []string // of Upstream
 	TimeoutMS         uint32
 	Retries           uint32
 
@@ -45,6 +44,7 @@ type Fake struct {
 	Identity FakeIdentity
 	KV       map[string]*FakeEntry // what ergo_kv holds
 	KVDown   bool                  // its store is not available
+	Keys     []FakeKey             // that ergo_crypto uses
 
 	kvVersion uint64 // the last one drawn
 }
@@ -163,18 +163,7 @@ func setUpstream(name string) uint32 {
 	if !slices.Contains(current.Upstreams, name) {
 		return 1
 	}
-	current.Upstream, current.Fallbacks = name, nil
-	return 0
-}
-
-func addFallback(name string) uint32 {
-	switch {
-	case !slices.Contains(current.Upstreams, name):
-		return 1
-	case len(current.Fallbacks) == 4:
-		return 11
-	}
-	current.Fallbacks = append(current.Fallbacks, name)
+	current.Upstream = name
 	return 0
 }
 

@@ -77,7 +77,6 @@ mod imports {
     #[link(wasm_import_module = "ergo_route")]
     unsafe extern "C" {
         pub fn set_upstream(name: *const u8, length: usize) -> u32;
-        pub fn add_fallback(name: *const u8, length: usize) -> u32;
         pub fn get_upstream(buf: *mut u8, limit: usize) -> usize;
         pub fn set_hash_key(key: *const u8, length: usize) -> u32;
         pub fn set_timeout(milliseconds: u32) -> u32;
@@ -229,6 +228,85 @@ mod imports {
             burst: u32,
             n: u32,
             result: *mut u8,
+        ) -> u32;
+    }
+
+    #[link(wasm_import_module = "ergo_crypto")]
+    unsafe extern "C" {
+        pub fn digest(kind: u32, data: *const u8, data_length: usize, out: *mut u8) -> u32;
+        pub fn equal(a: *const u8, a_length: usize, b: *const u8, b_length: usize) -> u32;
+        #[link_name = "random"]
+        pub fn crypto_random(buf: *mut u8, length: usize);
+        pub fn key_id(name: *const u8, name_length: usize, buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "algorithm"]
+        pub fn key_algorithm(
+            name: *const u8,
+            name_length: usize,
+            buf: *mut u8,
+            limit: usize,
+        ) -> usize;
+        pub fn seal(
+            name: *const u8,
+            name_length: usize,
+            plaintext: *const u8,
+            plaintext_length: usize,
+            associated: *const u8,
+            associated_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        pub fn open(
+            name: *const u8,
+            name_length: usize,
+            sealed: *const u8,
+            sealed_length: usize,
+            associated: *const u8,
+            associated_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        pub fn sign(
+            name: *const u8,
+            name_length: usize,
+            data: *const u8,
+            data_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        pub fn verify(
+            name: *const u8,
+            name_length: usize,
+            id: *const u8,
+            id_length: usize,
+            data: *const u8,
+            data_length: usize,
+            signature: *const u8,
+            signature_length: usize,
+        ) -> u32;
+        pub fn verify_with(
+            algorithm: *const u8,
+            algorithm_length: usize,
+            jwk: *const u8,
+            jwk_length: usize,
+            data: *const u8,
+            data_length: usize,
+            signature: *const u8,
+            signature_length: usize,
+        ) -> u32;
+        pub fn check_jwk(
+            algorithm: *const u8,
+            algorithm_length: usize,
+            jwk: *const u8,
+            jwk_length: usize,
+        ) -> u32;
+        pub fn password_verify(
+            hash: *const u8,
+            hash_length: usize,
+            password: *const u8,
+            password_length: usize,
         ) -> u32;
     }
 }

@@ -6,6 +6,7 @@ mod body;
 mod buffer;
 pub mod clock;
 mod config;
+pub mod crypto;
 mod header;
 pub mod http;
 pub mod identity;

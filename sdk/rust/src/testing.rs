@@ -26,8 +26,11 @@
 //! It keeps to the ABI's buffer protocol, but does not know phases: what a policy may do when is for
 //! tests in the real host.
 
+mod crypto;
 mod grants;
 pub mod kv;
+
+pub use crypto::{Key, fake_signature};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -60,7 +63,6 @@ pub struct Host {
     /// The upstreams that exist.
     pub upstreams: Vec<String>,
     pub upstream: Option<String>,
-    pub fallbacks: Vec<String>,
     pub hash_key: Option<Vec<u8>>,
     pub timeout_ms: Option<u32>,
     pub retries: Option<u32>,
@@ -73,6 +75,8 @@ pub struct Host {
     pub subject: String,
     /// What else is known of the client, by name.
     pub attributes: Vec<(String, String)>,
+    /// The keys that the host uses for the policy.
+    pub keys: Vec<Key>,
     /// What `ergo_kv` holds.
     pub kv: HashMap<Vec<u8>, kv::Entry>,
     /// Whether its store is not available.
@@ -184,11 +188,15 @@ fn values(fields: &Fields, name: &str) -> Vec<String> {
     reason = "the ABI's contract: pointers are valid for their lengths"
 )]
 pub(crate) mod abi {
+    pub use super::crypto::{
+        check_jwk, crypto_random, digest, equal, key_algorithm, key_id, open, password_verify,
+        seal, sign, verify, verify_with,
+    };
     pub use super::grants::*;
     use super::*;
     use std::slice;
 
-    unsafe fn bytes<'a>(from: *const u8, length: usize) -> &'a [u8] {
+    pub(super) unsafe fn bytes<'a>(from: *const u8, length: usize) -> &'a [u8] {
         // SAFETY: the caller keeps the ABI's contract.
         unsafe { slice::from_raw_parts(from, length) }
     }
@@ -363,21 +371,6 @@ pub(crate) mod abi {
                 return 1;
             }
             host.upstream = Some(name);
-            host.fallbacks.clear();
-            0
-        })
-    }
-
-    pub unsafe fn add_fallback(name: *const u8, length: usize) -> u32 {
-        let name = unsafe { text(name, length) };
-        with(|host| {
-            if !host.upstreams.contains(&name) {
-                return 1;
-            }
-            if host.fallbacks.len() == 4 {
-                return 11;
-            }
-            host.fallbacks.push(name);
             0
         })
     }
