@@ -80,7 +80,10 @@ pub fn algorithm(name: &str) -> Option<String> {
     named(name, abi::key_algorithm)
 }
 
-fn named(name: &str, get: unsafe fn(*const u8, usize, *mut u8, usize) -> usize) -> Option<String> {
+fn named(
+    name: &str,
+    get: unsafe extern "C" fn(*const u8, usize, *mut u8, usize) -> usize,
+) -> Option<String> {
     let found = buffer::read_found(|buf, limit| {
         // SAFETY: `buf` has room for `limit` bytes and `name` outlives the call.
         unsafe { get(name.as_ptr(), name.len(), buf, limit) }
@@ -104,7 +107,7 @@ pub fn open(name: &str, sealed: &[u8], associated: &[u8]) -> Result<Vec<u8>, Cry
     aead(abi::open, name, sealed, associated, sealed.len())
 }
 
-type Aead = unsafe fn(
+type Aead = unsafe extern "C" fn(
     *const u8,
     usize,
     *const u8,
@@ -188,8 +191,16 @@ pub fn verify_with(
     verified(abi::verify_with, algorithm.as_bytes(), jwk, data, signature)
 }
 
-type Verify =
-    unsafe fn(*const u8, usize, *const u8, usize, *const u8, usize, *const u8, usize) -> u32;
+type Verify = unsafe extern "C" fn(
+    *const u8,
+    usize,
+    *const u8,
+    usize,
+    *const u8,
+    usize,
+    *const u8,
+    usize,
+) -> u32;
 
 fn verified(
     call: Verify,

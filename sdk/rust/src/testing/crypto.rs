@@ -103,15 +103,25 @@ unsafe fn give_of(
     }
 }
 
-pub unsafe fn key_id(name: *const u8, length: usize, buf: *mut u8, limit: usize) -> usize {
+pub unsafe extern "C" fn key_id(
+    name: *const u8,
+    length: usize,
+    buf: *mut u8,
+    limit: usize,
+) -> usize {
     unsafe { give_of(text(name, length), |key| primary(key).into(), buf, limit) }
 }
 
-pub unsafe fn key_algorithm(name: *const u8, length: usize, buf: *mut u8, limit: usize) -> usize {
+pub unsafe extern "C" fn key_algorithm(
+    name: *const u8,
+    length: usize,
+    buf: *mut u8,
+    limit: usize,
+) -> usize {
     unsafe { give_of(text(name, length), |key| key.algorithm.clone(), buf, limit) }
 }
 
-pub unsafe fn seal(
+pub unsafe extern "C" fn seal(
     name: *const u8,
     name_length: usize,
     plaintext: *const u8,
@@ -133,7 +143,7 @@ pub unsafe fn seal(
     unsafe { put(sealed, buf, limit, length) }
 }
 
-pub unsafe fn open(
+pub unsafe extern "C" fn open(
     name: *const u8,
     name_length: usize,
     sealed: *const u8,
@@ -178,7 +188,7 @@ pub unsafe fn sign(
     unsafe { put(signature, buf, limit, length) }
 }
 
-pub unsafe fn verify(
+pub unsafe extern "C" fn verify(
     name: *const u8,
     name_length: usize,
     id: *const u8,
@@ -202,7 +212,7 @@ pub unsafe fn verify(
     }))
 }
 
-pub unsafe fn verify_with(
+pub unsafe extern "C" fn verify_with(
     algorithm: *const u8,
     algorithm_length: usize,
     jwk: *const u8,
