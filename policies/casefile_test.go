@@ -46,6 +46,9 @@ type requestInput struct {
 	Client string            `toml:"client"` // default "192.0.2.7"
 	Header map[string]values `toml:"header"`
 	Body   string            `toml:"body"`
+
+	Subject   string            `toml:"subject"`   // who the client is; default nobody
+	Attribute map[string]string `toml:"attribute"` // what else is known of it
 }
 
 type responseInput struct {
@@ -60,6 +63,7 @@ type requestWanted struct {
 	Host     *string              `toml:"host"`
 	Header   map[string]wantField `toml:"header"`
 	Upstream *string              `toml:"upstream"` // one of these alternatives, separated by |
+	Fallback []string             `toml:"fallback"` // upstreams that stand in for it
 	HashKey  *string              `toml:"hash_key"`
 	Timeout  *string              `toml:"timeout"`
 	Retries  *int                 `toml:"retries"`
@@ -132,7 +136,7 @@ func readCases(t testing.TB, file string, example map[string]any) *caseFile {
 	for _, key := range meta.Undecoded() {
 		// What is free in form, or decodes itself, is listed although it was read.
 		path := key.String()
-		free := strings.HasPrefix(path, "configs.") || strings.HasPrefix(path, "refuse.config.")
+		free := strings.HasPrefix(path, "configs.") || strings.HasPrefix(path, "refuse.config.") || strings.Contains(path, ".attribute.")
 		if !free && !strings.Contains(path, "header.") {
 			t.Errorf("%s: %s is not a known key", file, path)
 		}

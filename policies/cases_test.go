@@ -324,11 +324,28 @@ func (c *exchangeCase) exchange(t testing.TB) *exchange.Exchange {
 		Version:   exchange.HTTP11,
 	}
 	addAll(&x.Request.Header, c.Request.Header)
+	c.Request.identify(t, x)
 	if c.Request.Body != "" {
 		x.Request.Body = io.NopCloser(strings.NewReader(c.Request.Body))
 		x.Request.Length = int64(len(c.Request.Body))
 	}
 	return x
+}
+
+// identify makes the client who it is said to be.
+func (r *requestInput) identify(t testing.TB, x *exchange.Exchange) {
+	t.Helper()
+	if r.Subject == "" {
+		return
+	}
+	if err := x.Identify(r.Subject, "case"); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range r.Attribute {
+		if err := x.AddAttribute(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // answer makes the upstream's response; a nil one is an empty 200.
@@ -394,6 +411,9 @@ func (w *requestWanted) check(t *testing.T, x *exchange.Exchange) {
 	}
 	if w.Retries != nil && (x.Route.Retries != *w.Retries || !x.Route.RetriesSet) {
 		t.Errorf("retries: got %d (set %v), want %d", x.Route.Retries, x.Route.RetriesSet, *w.Retries)
+	}
+	if got := slices.DeleteFunc(x.Route.Fallbacks[:], func(name string) bool { return name == "" }); w.Fallback != nil && !slices.Equal(got, w.Fallback) {
+		t.Errorf("fallback: got %q, want %q", got, w.Fallback)
 	}
 	for name, want := range w.Header {
 		want.check(t, "forward", name, &x.Request.Header)

@@ -2,7 +2,8 @@
 # Sourced with these set: script (for messages), folder (of toolchain.toml), target (for what is built),
 # stage (where Rust is built: the folder's name is in what cargo makes of it) and check (not empty: compare).
 
-packages=(rustc-web cargo-web rust-web-src lld-19)
+rust_packages=(rustc-web cargo-web rust-web-src lld-19)
+clang_packages=(clang-19 lld-19)
 linker=wasm-ld-19
 failed='' different_toolchain=''
 
@@ -11,6 +12,14 @@ die() { say "$script: $*"; exit 1; }
 
 # recorded KEY prints what toolchain.toml says.
 recorded() { sed -n "s/^$1 *= *\"\(.*\)\"\$/\1/p" "$folder/toolchain.toml"; }
+
+# install_packages PACKAGE... has Debian install what a build needs.
+install_packages() {
+	[ -e /etc/debian_version ] && [ "$(id -u)" = 0 ] || die "as root on Debian: apt-get install $*"
+	say "installing $*"
+	apt-get -o DPkg::Lock::Timeout=300 update -q >&2
+	apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends "$@" >&2
+}
 
 # --- Rust -------------------------------------------------------------------------------------------
 
@@ -25,11 +34,8 @@ have_rustup_target() {
 
 install_debian_rust() {
 	[ -e /etc/debian_version ] || die "no Rust for wasm32: rustup target add wasm32-unknown-unknown"
-	[ "$(id -u)" = 0 ] || die "no Rust for wasm32: as root, apt-get install ${packages[*]}"
-	say "installing ${packages[*]}"
-	apt-get -o DPkg::Lock::Timeout=300 update -q >&2
-	apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends "${packages[@]}" >&2
-	have_debian_rust || die "${packages[*]} are installed, but not usable"
+	install_packages "${rust_packages[@]}"
+	have_debian_rust || die "${rust_packages[*]} are installed, but not usable"
 }
 
 # choose_rust sets cargo, rustc, rust_version, std (flags that build the standard library) and remap.
@@ -82,6 +88,40 @@ go_build() (
 	GOOS=wasip1 GOARCH=wasm CGO_ENABLED=0 GOFLAGS='' GOWASM='' GOEXPERIMENT='' \
 		go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o "$3" "$2"
 )
+
+# --- C ----------------------------------------------------------------------------------------------
+
+# choose_c sets c_version.
+choose_c() {
+	command -v clang-19 >/dev/null && command -v $linker >/dev/null || install_packages "${clang_packages[@]}"
+	c_version="$(clang-19 --version | head -n 1), $($linker --version)"
+	say "c: $c_version"
+}
+
+# c_build FOLDER POLICY FILE builds a module of the policy's C and the SDK's, both below the folder, without a libc.
+# The stack lies first in memory, so that using it up is a trap.
+c_build() (
+	cd "$1"
+	clang-19 --target=wasm32 -std=c17 -O3 -flto -mbulk-memory -ffreestanding -nostdlib -Wall -Wextra -Wpedantic -Werror \
+		-I sdk/c -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=65536 -o "$3" sdk/c/*.c "$2"/*.c
+)
+
+# --- npm --------------------------------------------------------------------------------------------
+
+# have_npm reports whether npm is there; to compare, one can do without what comes by it.
+have_npm() {
+	command -v npm >/dev/null && return
+	[ -n "$check" ] || die "no npm"
+	say "$1: not compared: no npm"
+	return 1
+}
+
+# npm_install FOLDER installs in $target/npm what the folder's package-lock.json pins.
+npm_install() {
+	mkdir -p "$target/npm"
+	cp "$1"/package.json "$1"/package-lock.json "$target/npm"
+	(cd "$target/npm" && npm ci --silent --no-audit --no-fund >&2)
+}
 
 # --- what happens to a module -----------------------------------------------------------------------
 

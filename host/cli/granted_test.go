@@ -173,7 +173,7 @@ func TestWhatActsOnAnExchangeNeedsOne(t *testing.T) {
 		u := &user{t: t, modules: append([]wasm.HostModule{host}, capabilities()...)}
 		a := newSandbox(t, u.modules, u.driver(), nil)
 		for _, acts := range []string{
-			"ergo_route.set_upstream", "ergo_route.get_upstream", "ergo_route.set_hash_key", "ergo_route.set_timeout", "ergo_route.set_retries",
+			"ergo_route.set_upstream", "ergo_route.add_fallback", "ergo_route.get_upstream", "ergo_route.set_hash_key", "ergo_route.set_timeout", "ergo_route.set_retries",
 			"ergo_log.annotate", "ergo_clock.began", "ergo_clock.remaining",
 			"ergo_identity.subject", "ergo_identity.method", "ergo_identity.attribute", "ergo_identity.attribute_names",
 			"ergo_crypto.random",

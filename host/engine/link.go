@@ -48,6 +48,7 @@ type link struct {
 	Received  linkLine         `json:"received"`
 	TLS       *linkTLS         `json:"tls,omitempty"`
 	Upstream  string           `json:"upstream,omitempty"`
+	Fallbacks []string         `json:"fallbacks,omitempty"`
 	HashKey   string           `json:"hash_key,omitempty"`
 	TimeoutMS int64            `json:"timeout_ms,omitempty"`
 	Retries   *int             `json:"retries,omitempty"`
@@ -123,6 +124,11 @@ func encodeLink(x *exchange.Exchange) (string, error) {
 		Received: linkLine(x.Received),
 		Upstream: x.Route.Upstream, HashKey: x.Route.HashKey, TimeoutMS: x.Route.Timeout.Milliseconds(),
 	}
+	for _, name := range x.Route.Fallbacks {
+		if name != "" {
+			l.Fallbacks = append(l.Fallbacks, name)
+		}
+	}
 	if x.Route.RetriesSet {
 		l.Retries = &x.Route.Retries
 	}
@@ -169,6 +175,7 @@ func readLink(x *exchange.Exchange) error {
 	x.Request.Scheme, x.Request.Authority, x.Request.Version = l.Scheme, l.Authority, l.Version
 	x.Received = exchange.RequestLine(l.Received)
 	x.Route = exchange.Route{Upstream: l.Upstream, HashKey: l.HashKey, Timeout: time.Duration(l.TimeoutMS) * time.Millisecond}
+	copy(x.Route.Fallbacks[:], l.Fallbacks)
 	if l.Retries != nil {
 		x.Route.Retries, x.Route.RetriesSet = *l.Retries, true
 	}

@@ -23,7 +23,7 @@ func linked() *exchange.Exchange {
 		},
 		Request:  exchange.Request{Method: "GET", Scheme: "https", Authority: "inner.example.com", Version: exchange.HTTP2},
 		Received: exchange.RequestLine{Method: "POST", Authority: "example.com", Target: "/as/sent"},
-		Route:    exchange.Route{Upstream: "origin", HashKey: "k", Timeout: 1500 * time.Millisecond, Retries: 0, RetriesSet: true},
+		Route:    exchange.Route{Upstream: "origin", Fallbacks: [exchange.MaxFallbacks]string{"spare", "last"}, HashKey: "k", Timeout: 1500 * time.Millisecond, Retries: 0, RetriesSet: true},
 		Properties: []exchange.Property{
 			{Name: "wasm.peer", Value: "\xff\x00", ReadOnly: true}, {Name: "user", Value: "7", Text: true},
 		},

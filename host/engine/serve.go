@@ -139,6 +139,9 @@ func toUpstream(r *ride) *exchange.Failure {
 	if name == "" || !g.upstreams.HasUpstream(name) {
 		return &exchange.Failure{Cause: exchange.CauseNoRoute, Status: 404}
 	}
+	if x.Route.Fallbacks[0] != "" && !g.upstreams.Ready(name) {
+		name = g.standIn(x, name)
+	}
 	x.Route.Upstream = name
 	g.forwarding.Outbound(x)
 	f := r.forward(name)
@@ -147,6 +150,17 @@ func toUpstream(r *ride) *exchange.Failure {
 		g.forwarding.Returned(x)
 	}
 	return f
+}
+
+// standIn returns the first of the exchange's fallbacks that can take it, else the
+// upstream itself.
+func (g *generation) standIn(x *exchange.Exchange, name string) string {
+	for _, other := range x.Route.Fallbacks {
+		if other != "" && g.upstreams.Ready(other) {
+			return other
+		}
+	}
+	return name
 }
 
 // forward has the request answered by an upstream.

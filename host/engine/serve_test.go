@@ -124,3 +124,40 @@ func TestCloseIsBounded(t *testing.T) {
 	<-done
 	eventually(t, "the generation closes after all", func() bool { return b.loader.open() == 0 })
 }
+
+// TestFallbacks has an exchange go where somebody can take it.
+func TestFallbacks(t *testing.T) {
+	b := newBench(t)
+	b.write("nobody.toml", "endpoints = []\n")
+	from := b.manifest(nil, nil)
+	from.Data = append(from.Data, `
+[upstream.nobody]
+discovery = { file = "nobody.toml" }
+[upstream.spare]
+endpoints = ["ergo:echo"]
+`...)
+	b.swap(from)
+	cases := []struct {
+		upstream  string
+		fallbacks []string
+		want      string
+		status    int
+	}{
+		{"origin", []string{"spare"}, "origin", 200},
+		{"nobody", []string{"spare"}, "spare", 200},
+		{"nobody", []string{"gone", "nobody", "spare", "origin"}, "spare", 200},
+		{"nobody", []string{"nobody"}, "nobody", 503},
+		{"nobody", nil, "nobody", 503},
+	}
+	for _, c := range cases {
+		var routed *exchange.Exchange
+		a := b.get(func(x *exchange.Exchange) {
+			x.Route.Upstream = c.upstream
+			copy(x.Route.Fallbacks[:], c.fallbacks)
+			routed = x
+		})
+		if a.status != c.status || routed.Route.Upstream != c.want {
+			t.Errorf("%s, else %q: got %d from %s, want %d from %s", c.upstream, c.fallbacks, a.status, routed.Route.Upstream, c.status, c.want)
+		}
+	}
+}

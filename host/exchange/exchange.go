@@ -102,13 +102,19 @@ type Endpoint struct {
 	Tries int // so far, at all endpoints
 }
 
+// MaxFallbacks is how many upstreams may stand in for another.
+const MaxFallbacks = 4
+
 // Route says where an exchange goes. Policies set it by way of ergo_route;
 // zero fields leave the choice to the manifest.
 type Route struct {
-	Upstream string        // name of an upstream in the manifest
-	HashKey  string        // what a hashing balancer hashes
-	Timeout  time.Duration // for the whole stay at the upstream
-	Retries  int           // how many further tries; meaningful if RetriesSet
+	Upstream string // name of an upstream in the manifest
+	// Fallbacks are upstreams to take in its place, the first that can, while it has
+	// no endpoint that could; those that are not given are at the end, and empty.
+	Fallbacks [MaxFallbacks]string
+	HashKey   string        // what a hashing balancer hashes
+	Timeout   time.Duration // for the whole stay at the upstream
+	Retries   int           // how many further tries; meaningful if RetriesSet
 	// RetriesSet tells Retries 0, "no retry", from "not chosen".
 	RetriesSet bool
 	Sent       bool // the request went on; the route is decided

@@ -8,7 +8,7 @@ import (
 // LoadHost reads only [host] of the manifest at path, so that a running host is
 // found by a manifest that is wrong elsewhere. The error is as Load's.
 func LoadHost(path string, options ...Option) (Host, error) {
-	data, err := readRegular(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return Host{}, fmt.Errorf("read manifest %s: %w", path, err)
 	}

@@ -15,8 +15,12 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest/internal/place"
 )
 
-// maxFileBytes bounds every file that is read here.
-const maxFileBytes = 1 << 20
+// Bounds of files: a manifest, and what one refers to, of which routes by the
+// thousand are the largest.
+const (
+	maxFileBytes     = 1 << 20
+	maxReferredBytes = 16 << 20
+)
 
 // Lookup returns the value of an environment variable and whether it is set.
 type Lookup func(name string) (value string, ok bool)
@@ -48,7 +52,7 @@ func WithCapabilities(known ...string) Option {
 }
 
 func newSettings(options []Option) settings {
-	s := settings{lookup: os.LookupEnv, readFile: readRegular}
+	s := settings{lookup: os.LookupEnv, readFile: readReferred}
 	for _, option := range options {
 		option(&s)
 	}
@@ -58,7 +62,7 @@ func newSettings(options []Option) settings {
 // Load reads and checks the manifest at path. What is wrong in it is a Problems;
 // any other error says why the file could not be read.
 func Load(path string, options ...Option) (*Manifest, error) {
-	data, err := readRegular(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read manifest %s: %w", path, err)
 	}
@@ -167,11 +171,13 @@ func syntaxProblem(source *Source, data []byte, err error) Problem {
 
 // ReadFile reads the text of a manifest for Parse. It refuses what is no regular
 // file or larger than a manifest can be.
-func ReadFile(path string) ([]byte, error) { return readRegular(path) }
+func ReadFile(path string) ([]byte, error) { return readRegular(path, maxFileBytes) }
+
+func readReferred(path string) ([]byte, error) { return readRegular(path, maxReferredBytes) }
 
 // readRegular reads a regular file of bounded size: a pipe or device would block
 // or never end.
-func readRegular(path string) ([]byte, error) {
+func readRegular(path string, max int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -184,16 +190,16 @@ func readRegular(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
-	if err == nil && len(data) > maxFileBytes {
-		err = &fs.PathError{Op: "read", Path: path, Err: errTooLarge}
+	data, err := io.ReadAll(io.LimitReader(file, max+1))
+	if err == nil && int64(len(data)) > max {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("%w %d MiB", errTooLarge, max>>20)}
 	}
 	return data, err
 }
 
 var (
 	errNotRegular = errors.New("is not a regular file")
-	errTooLarge   = errors.New("is larger than 1 MiB")
+	errTooLarge   = errors.New("is larger than")
 )
 
 // cause is why a file could not be read, without the operation.

@@ -108,7 +108,7 @@ func (n BodyNeed) MarshalText() ([]byte, error) {
 // LoadPolicyFile reads and checks the policy.toml at path. What is wrong in it
 // is a Problems; any other error says why the file could not be read.
 func LoadPolicyFile(path string) (*PolicyFile, error) {
-	data, err := readRegular(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read policy file %s: %w", path, err)
 	}

@@ -159,6 +159,13 @@ func TestLoadErrors(t *testing.T) {
 	if err := os.WriteFile(large, bytes.Repeat([]byte("#"), maxFileBytes+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	tooLarge := filepath.Join(folder, "too-large.toml")
+	if err := os.WriteFile(tooLarge, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(tooLarge, maxReferredBytes+1); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		path string
 		want error
@@ -171,7 +178,11 @@ func TestLoadErrors(t *testing.T) {
 	for _, test := range tests {
 		_, loadErr := Load(test.path)
 		_, policyErr := LoadPolicyFile(test.path)
-		_, endpointsErr := LoadEndpoints(test.path)
+		referred := test.path
+		if test.path == large {
+			referred = tooLarge
+		}
+		_, endpointsErr := LoadEndpoints(referred)
 		for name, err := range map[string]error{"Load": loadErr, "LoadPolicyFile": policyErr, "LoadEndpoints": endpointsErr} {
 			if !errors.Is(err, test.want) {
 				t.Errorf("%s(%s): got error %v, want %v", name, test.path, err, test.want)

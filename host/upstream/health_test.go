@@ -57,12 +57,18 @@ func TestHealthByHTTP(t *testing.T) {
 	}
 	status.Store(500)
 	eventually(t, "sick endpoint", func() bool { return !healthy(r)[s.URL] })
+	if set.Ready("up") || set.Ready("gone") {
+		t.Error("an upstream without a healthy endpoint is ready")
+	}
 	f := set.Forward(ask("GET", "/", ""), "up")
 	if f == nil || f.Cause != exchange.CauseNoEndpoint || f.Status != 503 || f.RetryAfter < time.Second {
 		t.Errorf("none is healthy: got %v, retry after %v", f, f.RetryAfter)
 	}
 	status.Store(200)
 	eventually(t, "recovered endpoint", func() bool { return healthy(r)[s.URL] })
+	if !set.Ready("up") {
+		t.Error("an upstream with a healthy endpoint is not ready")
+	}
 	get(t, set, "/")
 }
 

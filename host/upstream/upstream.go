@@ -214,6 +214,20 @@ func (s *Set) HasUpstream(name string) bool { return s.pools[name] != nil }
 
 var _ exchange.Upstreams = (*Set)(nil)
 
+// Ready reports whether an exchange sent to the upstream would reach an endpoint, as
+// far as is known: one is healthy and not ejected, and the breaker is not open.
+func (s *Set) Ready(name string) bool {
+	p := s.pools[name]
+	if p == nil {
+		return false
+	}
+	now := clock()
+	if p.shared.breaker.state(now) == "open" {
+		return false
+	}
+	return slices.ContainsFunc(p.members.Load().all, func(m *member) bool { return m.available(now) })
+}
+
 // Forward sends x.Request to an endpoint of the upstream and makes its answer
 // x.Response: the head is complete, the body streams, trailers follow with its
 // end. The life of x rules all of it. The client of x is told informational

@@ -65,6 +65,9 @@ func setStatusCode(status uint32)
 //go:wasmimport ergo_route set_upstream
 func hostSetUpstream(name unsafe.Pointer, length uint32) uint32
 
+//go:wasmimport ergo_route add_fallback
+func hostAddFallback(name unsafe.Pointer, length uint32) uint32
+
 //go:wasmimport ergo_route get_upstream
 func hostGetUpstream(buf unsafe.Pointer, limit uint32) uint32
 
@@ -101,6 +104,7 @@ func getUpstream(buf []byte) uint32        { return hostGetUpstream(room(buf)) }
 func setMethod(method string)          { hostSetMethod(at(method)) }
 func setURI(uri string)                { hostSetURI(at(uri)) }
 func setUpstream(name string) uint32   { return hostSetUpstream(at(name)) }
+func addFallback(name string) uint32   { return hostAddFallback(at(name)) }
 func setHashKey(key string) uint32     { return hostSetHashKey(at(key)) }
 func setTimeout(ms uint32) uint32      { return hostSetTimeout(ms) }
 func setRetries(count uint32) uint32   { return hostSetRetries(count) }

@@ -26,6 +26,7 @@ type Fake struct {
 
 	Upstreams         []string // those that exist
 	Upstream, HashKey string
+	Fallbacks         []string // of Upstream
 	TimeoutMS         uint32
 	Retries           uint32
 
@@ -163,7 +164,18 @@ func setUpstream(name string) uint32 {
 	if !slices.Contains(current.Upstreams, name) {
 		return 1
 	}
-	current.Upstream = name
+	current.Upstream, current.Fallbacks = name, nil
+	return 0
+}
+
+func addFallback(name string) uint32 {
+	switch {
+	case !slices.Contains(current.Upstreams, name):
+		return 1
+	case len(current.Fallbacks) == 4:
+		return 11
+	}
+	current.Fallbacks = append(current.Fallbacks, name)
 	return 0
 }
 

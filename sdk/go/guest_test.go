@@ -92,6 +92,12 @@ func TestRoute(t *testing.T) {
 		outcomes := []struct{ got, want error }{
 			{SetUpstream("green"), ErrNotFound},
 			{SetUpstream("blue"), nil},
+			{AddFallback("green"), ErrNotFound},
+			{AddFallback("blue"), nil},
+			{AddFallback("blue"), nil},
+			{AddFallback("blue"), nil},
+			{AddFallback("blue"), nil},
+			{AddFallback("blue"), ErrNoRoom},
 			{SetHashKey("k"), nil},
 			{SetTimeoutMS(1500), nil},
 			{SetTimeoutMS(-1), ErrBadArgument},
@@ -103,7 +109,7 @@ func TestRoute(t *testing.T) {
 				t.Errorf("%d: got %v, want %v", i, outcome.got, outcome.want)
 			}
 		}
-		if Upstream() != "blue" || host.HashKey != "k" || host.TimeoutMS != 1500 || host.Retries != 2 {
+		if len(host.Fallbacks) != 4 || Upstream() != "blue" || host.HashKey != "k" || host.TimeoutMS != 1500 || host.Retries != 2 {
 			t.Errorf("got %q %q %d %d", Upstream(), host.HashKey, host.TimeoutMS, host.Retries)
 		}
 	})

@@ -14,6 +14,11 @@ var (
 // ergo_route it needs the grant of that name.
 func SetUpstream(name string) error { return routeError(setUpstream(name)) }
 
+// AddFallback names an upstream that is taken while the chosen one, and the fallbacks
+// added before, have no healthy endpoint. There are at most four, of the upstream that
+// was set last; one more is ErrNoRoom.
+func AddFallback(name string) error { return routeError(addFallback(name)) }
+
 // Upstream returns the upstream chosen so far, or "".
 func Upstream() string { return string(read(getUpstream)) }
 
@@ -46,6 +51,8 @@ func routeError(status uint32) error {
 		return ErrNotFound
 	case 3:
 		return ErrTooLate
+	case 11:
+		return ErrNoRoom
 	default:
 		return ErrBadArgument
 	}

@@ -138,6 +138,14 @@ func TestRoute(t *testing.T) {
 	c.want(ok, "set_upstream", "blue")
 	c.want(notFound, "set_upstream", "red")
 	c.want(badArgument, "set_upstream", "")
+	for range exchange.MaxFallbacks {
+		c.want(ok, "add_fallback", "blue")
+	}
+	c.want(noRoom, "add_fallback", "blue")
+	c.want(ok, "set_upstream", "blue")
+	c.want(notFound, "add_fallback", "red")
+	c.want(badArgument, "add_fallback", "")
+	c.want(ok, "add_fallback", "blue")
 	c.want(ok, "set_hash_key", "user-7")
 	c.want(badArgument, "set_hash_key", strings.Repeat("k", maxHashKey+1))
 	c.want(ok, "set_timeout", 1500)
@@ -145,7 +153,7 @@ func TestRoute(t *testing.T) {
 	c.want(badArgument, "set_timeout", -1)
 	c.want(ok, "set_retries", 0)
 	c.want(badArgument, "set_retries", 11)
-	want := exchange.Route{Upstream: "blue", HashKey: "user-7", Timeout: 1500 * time.Millisecond, RetriesSet: true}
+	want := exchange.Route{Upstream: "blue", Fallbacks: [exchange.MaxFallbacks]string{"blue"}, HashKey: "user-7", Timeout: 1500 * time.Millisecond, RetriesSet: true}
 	if got := c.x.Route; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -153,7 +161,7 @@ func TestRoute(t *testing.T) {
 	c.want(ok, "set_timeout", 0)
 	c.want(ok, "set_retries", 10)
 	c.want(ok, "set_hash_key", "")
-	want = exchange.Route{Upstream: "blue", Retries: 10, RetriesSet: true}
+	want = exchange.Route{Upstream: "blue", Fallbacks: want.Fallbacks, Retries: 10, RetriesSet: true}
 	if got := c.x.Route; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -183,6 +191,7 @@ func TestRouteIsDecidedOnce(t *testing.T) {
 	c.x.Route.Sent = true
 	before := c.x.Route
 	c.want(tooLate, "set_upstream", "blue")
+	c.want(tooLate, "add_fallback", "blue")
 	c.want(tooLate, "set_hash_key", "k")
 	c.want(tooLate, "set_timeout", 1)
 	c.want(tooLate, "set_retries", 1)
@@ -327,7 +336,7 @@ func FuzzArguments(f *testing.F) {
 		params int
 	}{
 		{"set_upstream", 2}, {"get_upstream", 2}, {"set_hash_key", 2}, {"set_timeout", 1}, {"set_retries", 1},
-		{"emit", 5}, {"annotate", 4},
+		{"emit", 5}, {"annotate", 4}, {"add_fallback", 2},
 	}
 	f.Fuzz(func(t *testing.T, which uint8, a, b, c, d, e uint32, memory []byte) {
 		guest := newCaller(t)

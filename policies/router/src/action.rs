@@ -1,19 +1,25 @@
+use ergo_sdk::json::Value;
 use ergo_sdk::route::{self, RouteError};
 use ergo_sdk::template::{Scope, Template, Values};
 use ergo_sdk::{ConfigError, Flow, Node, Object, log};
 
+use crate::answer::Answer;
 use crate::rewrite::Rewrite;
 use crate::split::Split;
+use crate::sticky::{Cookies, Sticky};
 use crate::view::View;
 
 /// The host's bounds.
 const MAX_HASH_KEY_BYTES: usize = 1024;
 const MAX_TIMEOUT_MS: u32 = 3_600_000;
+const MAX_FALLBACKS: usize = 4;
 
 /// What a rule does with a request.
 pub enum Action {
     /// Answers with another place to look at.
-    Redirect(Redirect),
+    Redirect(Box<Redirect>),
+    /// Answers by itself.
+    Answer(Box<Answer>),
     /// Says where the request goes, and how.
     Route(Box<Route>),
 }
@@ -29,6 +35,7 @@ pub struct Redirect {
 /// Where a request goes, and how; what is absent stays as the manifest has it.
 pub struct Route {
     destination: Destination,
+    fallbacks: Box<[String]>,
     rewrite: Option<Rewrite>,
     hash_key: Option<Template>,
     timeout_ms: Option<u32>,
@@ -42,18 +49,33 @@ enum Destination {
 }
 
 impl Action {
-    /// Reads what a rule does. `captures` are the parts of the path that it names.
-    pub fn configure(rule: &mut Object, captures: &[String]) -> Result<Self, ConfigError> {
+    /// Reads what a rule does. `captures` are the parts of the path that it names; `cookies` collects
+    /// those that it sets.
+    pub fn configure(
+        rule: &mut Object,
+        captures: &[String],
+        cookies: &mut Cookies,
+    ) -> Result<Self, ConfigError> {
         let scope = Scope { captures, url: true, ..Scope::default() };
         let redirect = rule.optional("redirect");
-        let route = Route::configure(rule, scope)?;
-        let Some(redirect) = redirect else {
-            return Ok(Action::Route(Box::new(route)));
+        let answer = rule.optional("answer");
+        let route = Route::configure(rule, scope, cookies)?;
+        let alone = |node: &Node, is_alone| match is_alone {
+            true => Ok(()),
+            false => Err(node.error("expected to be alone: nothing else happens to the request")),
         };
-        if !route.is_nothing() {
-            return Err(redirect.error("expected to be alone: nothing else happens to the request"));
+        match (redirect, answer) {
+            (Some(redirect), answer) => {
+                alone(&redirect, route.is_nothing() && answer.is_none())?;
+                Ok(Action::Redirect(Box::new(Redirect::configure(&redirect, scope)?)))
+            }
+            (None, Some(answer)) => {
+                alone(&answer, route.is_nothing())?;
+                let scope = Scope { url: false, ..scope };
+                Ok(Action::Answer(Box::new(Answer::configure(&answer, scope)?)))
+            }
+            (None, None) => Ok(Action::Route(Box::new(route))),
         }
-        Redirect::configure(&redirect, scope).map(Action::Redirect)
     }
 
     /// Acts on a request.
@@ -61,8 +83,10 @@ impl Action {
         let values = Values { request: view.request, captures: captured };
         match self {
             Action::Redirect(redirect) => redirect.act(view, values),
+            Action::Answer(answer) => answer.act(values),
             Action::Route(route) => match route.act(view, values) {
-                Ok(()) => Flow::Continue,
+                Ok(None) => Flow::Continue,
+                Ok(Some(context)) => Flow::ContinueWith(context),
                 Err(error) => {
                     log::write(log::Level::Error, &error);
                     view.request.answer(503).text("no route\n")
@@ -111,20 +135,29 @@ fn stay_on_host(location: &mut Vec<u8>) {
 }
 
 impl Route {
-    fn configure(rule: &mut Object, scope: Scope) -> Result<Self, ConfigError> {
+    fn configure(
+        rule: &mut Object,
+        scope: Scope,
+        cookies: &mut Cookies,
+    ) -> Result<Self, ConfigError> {
         let sticky = rule.optional("sticky");
         let destination = match (rule.text("upstream")?, rule.optional("split")) {
             (Some(_), Some(split)) => return Err(split.error("expected either upstream or split")),
             (Some(name), None) => Destination::Upstream(name.to_owned()),
-            (None, Some(split)) => Destination::Split(Split::configure(&split, sticky.clone())?),
+            (None, Some(split)) => {
+                let sticky = sticky.as_ref().map(|node| Sticky::configure(node, cookies));
+                Destination::Split(Split::configure(&split, sticky.transpose()?)?)
+            }
             (None, None) => Destination::Unchanged,
         };
         if let (Some(node), false) = (sticky, matches!(destination, Destination::Split(_))) {
             return Err(node.error("expected a split beside it"));
         }
+        let fallbacks = fallbacks(rule, &destination)?;
         let field_scope = Scope { url: false, ..scope };
         Ok(Route {
             destination,
+            fallbacks,
             rewrite: rule
                 .optional("rewrite")
                 .map(|node| Rewrite::configure(&node, scope))
@@ -147,11 +180,20 @@ impl Route {
             && self.retries.is_none()
     }
 
-    fn act(&self, view: &View, values: Values) -> Result<(), String> {
+    /// Decides, and returns what the response phase is to be told.
+    fn act(&self, view: &View, values: Values) -> Result<Option<u32>, String> {
+        let mut context = None;
         match &self.destination {
             Destination::Unchanged => {}
-            Destination::Upstream(name) => send_to(name)?,
-            Destination::Split(split) => send_to(split.choose(values))?,
+            Destination::Upstream(name) => send_to(name, route::set_upstream)?,
+            Destination::Split(split) => {
+                let (name, told) = split.choose(values);
+                context = told;
+                send_to(name, route::set_upstream)?;
+            }
+        }
+        for name in &self.fallbacks {
+            send_to(name, route::add_fallback)?;
         }
         if let Some(template) = &self.hash_key {
             let mut key = template.render(values);
@@ -169,19 +211,37 @@ impl Route {
         if let Some(rewrite) = &self.rewrite {
             view.request.set_target(rewrite.apply(view, values));
         }
-        Ok(())
+        Ok(context)
     }
 }
 
-fn send_to(upstream: &str) -> Result<(), String> {
-    route::set_upstream(upstream)
-        .map_err(|error| refused(&["upstream \"", upstream, "\""].concat(), error))
+/// Reads the upstreams that stand in for the rule's own.
+fn fallbacks(rule: &mut Object, destination: &Destination) -> Result<Box<[String]>, ConfigError> {
+    let Some(node) = rule.optional("fallback") else {
+        return Ok(Box::default());
+    };
+    if matches!(destination, Destination::Unchanged) {
+        return Err(node.error("expected upstream or split beside it"));
+    }
+    let names = match node.value() {
+        Value::Array(_) => node.map(|node| node.text().map(str::to_owned))?,
+        _ => vec![node.text()?.to_owned()],
+    };
+    match names.len() {
+        1..=MAX_FALLBACKS => Ok(names.into()),
+        _ => Err(node.error("expected 1 to 4 upstreams")),
+    }
+}
+
+fn send_to(upstream: &str, decide: impl Fn(&str) -> Result<(), RouteError>) -> Result<(), String> {
+    decide(upstream).map_err(|error| refused(&["upstream \"", upstream, "\""].concat(), error))
 }
 
 fn refused(what: &str, error: RouteError) -> String {
     let why = match error {
         RouteError::NotFound => "the manifest has none of this name",
         RouteError::BadArgument => "the host refused the value",
+        RouteError::Full => "the host takes no more",
         RouteError::TooLate => "the request was already sent on",
     };
     [what, ": ", why].concat()

@@ -1,36 +1,53 @@
 //! Chooses where a request goes, by rules. See README.md.
 
 mod action;
+mod answer;
 mod condition;
+mod expect;
+mod expression;
+mod host;
+mod index;
 mod path;
 mod rewrite;
+mod rules;
 mod split;
+mod sticky;
+mod tree;
 mod view;
 
-use ergo_sdk::{Config, ConfigError, Flow, Node, Policy, Request};
+use ergo_sdk::{Config, ConfigError, Flow, Policy, Request, Response};
 
-use action::Action;
-use condition::Condition;
+use index::Index;
+use rules::{Rule, Rules};
+use sticky::Cookies;
 use view::View;
 
 /// The policy, as configured.
 pub struct Router {
     rules: Vec<Rule>,
+    index: Index,
     /// How many different header fields the rules ask about.
     fields: usize,
+    cookies: Cookies,
     refuse_unmatched: bool,
-}
-
-struct Rule {
-    condition: Condition,
-    action: Action,
 }
 
 impl Policy for Router {
     fn configure(config: &Config) -> Result<Self, ConfigError> {
         let mut object = config.object()?;
-        let mut names = Vec::new();
-        let rules = object.required("rules")?.map(|node| Rule::configure(&node, &mut names))?;
+        let mut rules = Rules::new();
+        let (inline, routes) = (object.optional("rules"), object.optional("routes"));
+        if inline.is_none() && routes.is_none() {
+            return Err(object.error("expected rules, routes, or both"));
+        }
+        if let Some(node) = inline {
+            for node in node.list()? {
+                rules.add(&node)?;
+            }
+        }
+        if let Some(node) = routes {
+            rules.add_text(&node)?;
+        }
         let refuse_unmatched = match object.optional("unmatched") {
             None => false,
             Some(node) => match node.text()? {
@@ -40,7 +57,8 @@ impl Policy for Router {
             },
         };
         object.finish()?;
-        Ok(Router { rules, fields: names.len(), refuse_unmatched })
+        let Rules { list, index, fields, cookies, .. } = rules;
+        Ok(Router { rules: list, index, fields: fields.len(), cookies, refuse_unmatched })
     }
 
     fn request(&self, request: &Request) -> Flow {
@@ -50,7 +68,8 @@ impl Policy for Router {
         };
         let view = View::new(request, &target, &path, self.fields);
         let mut captured = Vec::new();
-        for rule in &self.rules {
+        for number in self.index.find(&view) {
+            let rule = &self.rules[number as usize];
             if rule.condition.holds(&view, &mut captured) {
                 return rule.action.act(&view, &captured);
             }
@@ -60,15 +79,11 @@ impl Policy for Router {
         }
         Flow::Continue
     }
-}
 
-impl Rule {
-    fn configure(node: &Node, names: &mut Vec<String>) -> Result<Self, ConfigError> {
-        let mut object = node.object()?;
-        let condition = Condition::configure(&mut object, names)?;
-        let action = Action::configure(&mut object, condition.captures())?;
-        object.finish()?;
-        Ok(Rule { condition, action })
+    fn response(&self, response: &Response, context: u32, _: bool) {
+        if let Some(cookie) = self.cookies.field(context) {
+            response.headers().add("set-cookie", cookie);
+        }
     }
 }
 

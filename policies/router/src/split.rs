@@ -1,16 +1,18 @@
-use ergo_sdk::template::{Template, Values};
-use ergo_sdk::{ConfigError, Node, header_name, random};
+use ergo_sdk::template::Values;
+use ergo_sdk::{ConfigError, Node, random};
+
+use crate::sticky::Sticky;
 
 /// Shares requests out to several upstreams by weight.
 pub struct Split {
     shares: Vec<(String, u32)>,
     total: u64,
-    sticky: Option<Template>,
+    sticky: Option<Sticky>,
 }
 
 impl Split {
-    /// Reads the shares, and what makes a client stay with one.
-    pub fn configure(node: &Node, sticky: Option<Node>) -> Result<Self, ConfigError> {
+    /// Reads the shares.
+    pub fn configure(node: &Node, sticky: Option<Sticky>) -> Result<Self, ConfigError> {
         let shares = node.map(|share| {
             let mut share = share.object()?;
             let upstream = share.required("upstream")?.text()?.to_owned();
@@ -23,14 +25,23 @@ impl Split {
         if total == 0 {
             return Err(node.error("expected at least one share with a weight above 0"));
         }
-        Ok(Split { shares, total, sticky: sticky.map(|node| configure_sticky(&node)).transpose()? })
+        Ok(Split { shares, total, sticky })
     }
 
-    /// The upstream for one exchange: by the sticky value where the request has one, else by chance.
-    pub fn choose(&self, values: Values) -> &str {
-        let value = self.sticky.as_ref().map(|sticky| sticky.render(values)).unwrap_or_default();
-        let point = if value.is_empty() { random::number() } else { hash(&value) };
-        self.at(point)
+    /// The upstream for one exchange, and what the response phase is to be told: by what makes the client
+    /// stay where the request has it, else by chance.
+    pub fn choose(&self, values: Values) -> (&str, Option<u32>) {
+        let by_chance = || (self.at(random::number()), None);
+        let Some(sticky) = &self.sticky else {
+            return by_chance();
+        };
+        match sticky.value(values) {
+            Some(value) => (self.at(hash(&value)), None),
+            None => match sticky.draw() {
+                Some((value, context)) => (self.at(hash(&value)), Some(context)),
+                None => by_chance(),
+            },
+        }
     }
 
     /// The share that lies at `point` of the line from 0 to 2^64. Changed weights move only the requests
@@ -45,21 +56,6 @@ impl Split {
         }
         unreachable!("the point lies before the sum of all weights")
     }
-}
-
-fn configure_sticky(node: &Node) -> Result<Template, ConfigError> {
-    let mut object = node.object()?;
-    let (kind, name) = match (object.text("cookie")?, object.text("header")?) {
-        (Some(name), None) => ("cookie", name),
-        (None, Some(name)) => ("header", name),
-        _ => return Err(node.error("expected either cookie or header")),
-    };
-    object.finish()?;
-    if header_name(name).is_none() || name.contains('|') {
-        return Err(node.error("expected the name of a cookie or header field"));
-    }
-    Template::parse(&["${", kind, ":", name, "}"].concat(), Default::default())
-        .map_err(|problem| node.error(problem))
 }
 
 /// FNV-1a with a final mix, so that short values spread over the whole line. It must not change: every

@@ -1,3 +1,5 @@
+mod many;
+
 use super::*;
 use ergo_sdk::testing::{Host, configure};
 
@@ -22,6 +24,12 @@ fn matched(condition: &str, mut host: Host) -> bool {
 fn conditions() {
     let get = |target| host("GET", target);
     let named = |name| host("GET", "/").header("host", name);
+    let known = |subject: &str, group: &str| {
+        let mut host = host("GET", "/");
+        host.subject = subject.into();
+        host.attributes = vec![("group".into(), group.into())];
+        host
+    };
     let cases = [
         ("", get("/"), true),
         (r#""path":"/a","#, get("/a?x"), true),
@@ -56,6 +64,32 @@ fn conditions() {
         (r#""query":{"v":true,"w":false},"#, get("/?v"), true),
         (r#""query":{"v":true,"w":false},"#, get("/?v&w"), false),
         (r#""path":"/a","method":"GET","header":{"x":"1"},"#, get("/a"), false),
+        (r#""path":{"regex":"/[a-c]+"},"#, get("/abc"), true),
+        (r#""path":{"regex":"/[a-c]+"},"#, get("/abc/"), false),
+        (r#""path":["/x",{"regex":"/y"}],"#, get("/y"), true),
+        (r#""header":{"x":{"regex":"[0-9]+"}},"#, get("/").header("x", "a").header("x", "7"), true),
+        (r#""header":{"x":{"regex":"[0-9]+"}},"#, get("/").header("x", "7a"), false),
+        (r#""cookie":{"a":"1","b":false},"#, get("/").header("cookie", "c=2; a=1"), true),
+        (r#""cookie":{"a":"1","b":false},"#, get("/").header("cookie", "b=; a=1"), false),
+        (r#""cookie":{"a":true},"#, get("/"), false),
+        (r#""identity":false,"#, get("/"), true),
+        (r#""identity":true,"#, get("/"), false),
+        (r#""identity":true,"#, known("alice", ""), true),
+        (
+            r#""identity":{"subject":"al*","attribute":{"group":"dev"}},"#,
+            known("alice", "dev"),
+            true,
+        ),
+        (
+            r#""identity":{"subject":"al*","attribute":{"group":"dev"}},"#,
+            known("alice", "ops"),
+            false,
+        ),
+        (r#""path":"/caf\u00e9","#, get("/caf%c3%A9"), true),
+        (r#""path":"/a","#, get("/a%2F"), false),
+        (r#""path":"/a/b","#, get("/a%2Fb"), false),
+        (r#""path":"/a/b","#, get("/a//b"), false),
+        (r#""path":"/a","#, get("/A"), false),
     ];
     for (condition, host, want) in cases {
         let target = String::from_utf8(host.target.clone()).unwrap();
@@ -218,7 +252,10 @@ fn refuses_configurations_that_cannot_be_meant() {
         (r#""host":"*""#, ".host: expected a host without port, or *.suffix"),
         (r#""method":"get""#, ".method: expected a method in capitals"),
         (r#""header":{"a b":"1"}"#, ".header.a b: expected the name of a header field"),
-        (r#""header":{"a":1}"#, ".header.a: expected a value, true (present) or false (absent)"),
+        (
+            r#""header":{"a":1}"#,
+            ".header.a: expected a value, true (present), false (absent) or { regex = ... }",
+        ),
         (r#""upstream":"a","split":[]"#, ".split: expected either upstream or split"),
         (r#""split":[]"#, ".split: expected at least one share with a weight above 0"),
         (
@@ -226,7 +263,37 @@ fn refuses_configurations_that_cannot_be_meant() {
             ".split[0].weight: expected a whole number from 0 to 1000000",
         ),
         (r#""upstream":"a","sticky":{"cookie":"c"}"#, ".sticky: expected a split beside it"),
-        (r#""split":[{"upstream":"a"}],"sticky":{}"#, ".sticky: expected either cookie or header"),
+        (
+            r#""split":[{"upstream":"a"}],"sticky":{}"#,
+            ".sticky: expected one of cookie, header, client and identity",
+        ),
+        (
+            r#""split":[{"upstream":"a"}],"sticky":{"client":true,"set":{}}"#,
+            ".sticky.set: expected a cookie beside it",
+        ),
+        (r#""fallback":"a""#, ".fallback: expected upstream or split beside it"),
+        (r#""upstream":"a","fallback":[]"#, ".fallback: expected 1 to 4 upstreams"),
+        (r#""identity":{}"#, ".identity: expected true, false, subject or attribute"),
+        (r#""cookie":{"a b":true}"#, ".cookie.a b: expected the name of a cookie"),
+        (r#""path":{"regex":"("}"#, ".path.regex: expected a regular expression: unclosed group"),
+        (
+            r#""path":{"regex":"(a{999}){999}"}"#,
+            ".path.regex: is too large when it is compiled: expected fewer repetitions",
+        ),
+        (r#""path":"/a/../b""#, ".path: expected no . or .. segments, and two digits after %"),
+        (r#""answer":{"status":100}"#, ".answer.status: expected a whole number from 200 to 599"),
+        (
+            r#""answer":{"status":204,"body":"x"}"#,
+            ".answer.body: expected none: a response of this status has no body",
+        ),
+        (
+            r#""answer":{"status":200,"header":{"Content-Length":"1"}}"#,
+            ".answer.header.Content-Length: expected a header field of the response's own",
+        ),
+        (
+            r#""answer":{"status":200},"retries":1"#,
+            ".answer: expected to be alone: nothing else happens to the request",
+        ),
         (
             r#""redirect":{"location":"/"},"upstream":"a""#,
             ".redirect: expected to be alone: nothing else happens to the request",
@@ -262,4 +329,86 @@ fn refuses_configurations_that_cannot_be_meant() {
     }
     assert!(configure::<Router>("{}").is_err());
     assert!(configure::<Router>(r#"{"rules":[],"unmatched":"drop"}"#).is_err());
+}
+
+#[test]
+fn fallbacks_are_named_to_the_host() {
+    let policy = policy(r#"{"rules":[{"upstream":"a","fallback":["b","c"]}]}"#);
+    let mut whole = host("GET", "/");
+    assert_eq!(whole.request(&policy), Flow::Continue);
+    assert_eq!(
+        (whole.upstream.as_deref(), whole.fallbacks),
+        (Some("a"), vec!["b".into(), "c".into()])
+    );
+    let mut partial = host("GET", "/");
+    partial.upstreams = vec!["a".into(), "c".into()];
+    assert_eq!(partial.request(&policy), Flow::Answer);
+    assert_eq!(partial.status, 503);
+}
+
+#[test]
+fn answers_by_itself() {
+    let policy = policy(
+        r#"{"rules":[{"path":"/hi/:who","answer":{"status":200,
+            "header":{"Content-Type":"text/html","x-who":"${path:who}"},"body":"<p>hi"}},
+            {"answer":{"status":410}}]}"#,
+    );
+    let mut hi = host("GET", "/hi/you");
+    assert_eq!(hi.request(&policy), Flow::Answer);
+    assert_eq!((hi.status, hi.response_body.as_slice()), (200, b"<p>hi".as_slice()));
+    assert_eq!(hi.response_header("content-type"), ["text/html"]);
+    assert_eq!(hi.response_header("x-who"), ["you"]);
+    let mut gone = host("GET", "/");
+    assert_eq!(gone.request(&policy), Flow::Answer);
+    assert_eq!((gone.status, gone.response_body.len()), (410, 0));
+}
+
+#[test]
+fn clients_stay_by_what_is_chosen() {
+    let share = |sticky: &str, mut host: Host, random| {
+        let config = format!(
+            r#"{{"rules":[{{"split":[{{"upstream":"a"}},{{"upstream":"b"}}],"sticky":{sticky}}}]}}"#
+        );
+        host.random = random;
+        assert_eq!(host.request(&policy(&config)), Flow::Continue);
+        host.upstream.unwrap()
+    };
+    let client = |n| {
+        let mut host = host("GET", "/");
+        host.source = format!("192.0.2.{n}:1");
+        host.subject = format!("user-{n}");
+        host
+    };
+    for sticky in [r#"{"client":true}"#, r#"{"identity":true}"#] {
+        let shares = |random| (0..20).map(|n| share(sticky, client(n), random)).collect::<Vec<_>>();
+        assert_eq!(shares(0), shares(u64::MAX), "{sticky}");
+        assert!(shares(0).contains(&"a".into()) && shares(0).contains(&"b".into()), "{sticky}");
+    }
+}
+
+#[test]
+fn a_cookie_makes_a_client_stay() {
+    let policy = policy(
+        r#"{"rules":[{"split":[{"upstream":"a"},{"upstream":"b"}],
+            "sticky":{"cookie":"sid","set":{"max_age":60}}}]}"#,
+    );
+    let mut seen = Vec::new();
+    for random in 0..20 {
+        let mut first = host("GET", "/");
+        first.random = random;
+        let Flow::ContinueWith(context) = first.request(&policy) else { panic!("no context") };
+        first.response(&policy, context);
+        let [set] = &first.response_header("set-cookie")[..] else { panic!("no cookie") };
+        let (pair, attributes) = set.split_once(';').unwrap();
+        assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60");
+        let mut second = host("GET", "/").header("cookie", pair);
+        assert_eq!(second.request(&policy), Flow::Continue);
+        assert_eq!(second.upstream, first.upstream);
+        seen.push(first.upstream.unwrap());
+    }
+    assert!(seen.contains(&"a".into()) && seen.contains(&"b".into()));
+    let mut without = host("GET", "/");
+    without.response(&policy, 0);
+    without.response(&policy, u32::MAX);
+    assert!(without.response_header("set-cookie").is_empty());
 }

@@ -77,6 +77,7 @@ mod imports {
     #[link(wasm_import_module = "ergo_route")]
     unsafe extern "C" {
         pub fn set_upstream(name: *const u8, length: usize) -> u32;
+        pub fn add_fallback(name: *const u8, length: usize) -> u32;
         pub fn get_upstream(buf: *mut u8, limit: usize) -> usize;
         pub fn set_hash_key(key: *const u8, length: usize) -> u32;
         pub fn set_timeout(milliseconds: u32) -> u32;

@@ -56,6 +56,11 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// A value that was read apart from the configuration, and how errors name its place.
+    pub fn new(value: &'a Value, path: impl Into<String>) -> Self {
+        Node { value, path: path.into() }
+    }
+
     /// A problem with this value.
     pub fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError::new(self.path.clone(), problem)

@@ -32,11 +32,68 @@ impl Value {
         }
     }
 
+    /// Reads a list, and hands over each of its elements as it comes, so that a long one never lies in
+    /// memory as a whole. The first error ends it.
+    pub fn elements(text: &[u8]) -> Elements<'_> {
+        Elements { parser: Parser { text, at: 0 }, state: State::Before }
+    }
+
     /// The value as a whole number, if it is one.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Value::Number(digits) => digits.parse().ok(),
             _ => None,
+        }
+    }
+}
+
+/// The elements of a list, one after another; see [`Value::elements`].
+pub struct Elements<'a> {
+    parser: Parser<'a>,
+    state: State,
+}
+
+enum State {
+    Before,
+    Between,
+    Over,
+}
+
+impl Iterator for Elements<'_> {
+    type Item = Result<Value, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.read().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.state = State::Over;
+        }
+        next
+    }
+}
+
+impl Elements<'_> {
+    fn read(&mut self) -> Result<Option<Value>, String> {
+        let parser = &mut self.parser;
+        parser.space();
+        let ended = match self.state {
+            State::Over => return Ok(None),
+            State::Before if !parser.skip(b'[') => return Err(parser.expected("'['")),
+            State::Before => {
+                parser.space();
+                parser.skip(b']')
+            }
+            State::Between if parser.skip(b',') => false,
+            State::Between if parser.skip(b']') => true,
+            State::Between => return Err(parser.expected("',' or ']'")),
+        };
+        self.state = State::Between;
+        if !ended {
+            return parser.value(MAX_DEPTH - 1).map(Some);
+        }
+        parser.space();
+        match parser.at == parser.text.len() {
+            true => Ok(None),
+            false => Err(parser.expected("the end")),
         }
     }
 }
@@ -236,6 +293,22 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hands_over_elements_one_by_one() {
+        let read = |text: &str| Value::elements(text.as_bytes()).collect::<Result<Vec<_>, _>>();
+        for whole in ["[]", " [ ] ", "[1]", "[1, {\"a\":[2]} ,\"b\"]\n"] {
+            let Ok(Value::Array(want)) = Value::parse(whole.as_bytes()) else { panic!("{whole}") };
+            assert_eq!(read(whole), Ok(want), "{whole}");
+        }
+        for broken in ["", "{}", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "[1] 2", "[a]"]
+        {
+assert!(read(broken).is_err(), "{broken}");
+        }
+        let mut after = Value::elements(b"[1 2]");
+        assert!(after.next().is_some_and(|first| first.is_ok()));
+        assert!(after.next().is_some_and(|second| second.is_err()) && after.next().is_none());
+    }
 
     #[test]
     fn reads_every_kind() {

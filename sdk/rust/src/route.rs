@@ -12,12 +12,21 @@ pub enum RouteError {
     BadArgument,
     /// The request has already been sent on.
     TooLate,
+    /// There are as many fallbacks as may be.
+    Full,
 }
 
 /// Sends the request to the named upstream.
 pub fn set_upstream(name: &str) -> Result<(), RouteError> {
     // SAFETY: `name` outlives the call.
     check(unsafe { abi::set_upstream(name.as_ptr(), name.len()) })
+}
+
+/// Names an upstream that is taken while the chosen one, and the fallbacks added before, have no healthy
+/// endpoint. There are at most 4, of the upstream that was set last.
+pub fn add_fallback(name: &str) -> Result<(), RouteError> {
+    // SAFETY: `name` outlives the call.
+    check(unsafe { abi::add_fallback(name.as_ptr(), name.len()) })
 }
 
 /// The upstream chosen so far, or `None`.
@@ -51,6 +60,7 @@ fn check(status: u32) -> Result<(), RouteError> {
         0 => Ok(()),
         1 => Err(RouteError::NotFound),
         3 => Err(RouteError::TooLate),
+        11 => Err(RouteError::Full),
         _ => Err(RouteError::BadArgument),
     }
 }
@@ -68,12 +78,20 @@ mod tests {
             assert_eq!(upstream(), None);
             assert_eq!(set_upstream("green"), Err(RouteError::NotFound));
             assert_eq!(set_upstream("blue"), Ok(()));
+            assert_eq!(add_fallback("green"), Err(RouteError::NotFound));
+            for _ in 0..4 {
+                assert_eq!(add_fallback("blue"), Ok(()));
+            }
+            assert_eq!(add_fallback("blue"), Err(RouteError::Full));
+            assert_eq!(set_upstream("blue"), Ok(()));
+            assert_eq!(add_fallback("blue"), Ok(()));
             assert_eq!(upstream().as_deref(), Some("blue"));
             assert_eq!(set_hash_key("k"), Ok(()));
             assert_eq!(set_timeout_ms(1500), Ok(()));
             assert_eq!(set_retries(11), Err(RouteError::BadArgument));
             assert_eq!(set_retries(0), Ok(()));
         });
+        assert_eq!(host.fallbacks, ["blue"]);
         assert_eq!(host.hash_key.as_deref(), Some(b"k".as_slice()));
         assert_eq!((host.timeout_ms, host.retries), (Some(1500), Some(0)));
     }
@@ -85,6 +103,7 @@ mod tests {
             (1, Err(RouteError::NotFound)),
             (2, Err(RouteError::BadArgument)),
             (3, Err(RouteError::TooLate)),
+            (11, Err(RouteError::Full)),
         ];
         for (status, want) in cases {
             assert_eq!(check(status), want, "{status}");

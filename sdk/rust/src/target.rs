@@ -5,7 +5,7 @@ use std::borrow::Cow;
 pub struct Target {
     bytes: Vec<u8>,
     path_length: usize,
-    /// Whether the path has neither escapes nor segments that begin with a dot.
+    /// Whether the path has neither escapes, nor bytes that should be, nor segments that begin with a dot.
     plain: bool,
 }
 
@@ -15,7 +15,7 @@ impl Target {
         let mut plain = true;
         let mut before = b'/';
         let path_length = bytes.iter().position(|&byte| {
-            plain &= byte != b'%' && !(byte == b'.' && before == b'/');
+            plain &= byte != b'%' && byte.is_ascii() && !(byte == b'.' && before == b'/');
             before = byte;
             byte == b'?'
         });
@@ -33,7 +33,7 @@ impl Target {
     }
 
     /// The path in one spelling: escapes of characters that need none are decoded, the others get capital
-    /// digits (RFC 3986 section 6.2.2). `None` when a segment is `.` or `..`, or a `%` begins no escape:
+    /// digits, and so do bytes that are no ASCII (RFC 3986 section 6.2.2). `None` when a segment is `.` or `..`, or a `%` begins no escape:
     /// what such a path means depends on who reads it.
     pub fn normal_path(&self) -> Option<Cow<'_, [u8]>> {
         match self.plain {
@@ -109,14 +109,17 @@ fn normalize(path: &[u8]) -> Option<Vec<u8>> {
     while let Some((&first, tail)) = rest.split_first() {
         rest = tail;
         if first != b'%' {
-            normal.push(first);
+            match first.is_ascii() {
+                true => normal.push(first),
+                false => push_escape(&mut normal, first),
+            }
             continue;
         }
         let [high, low, after @ ..] = tail else { return None };
         let decoded = hex(*high)? << 4 | hex(*low)?;
         match decoded.is_ascii_alphanumeric() || b"-._~".contains(&decoded) {
             true => normal.push(decoded),
-            false => normal.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
+            false => push_escape(&mut normal, decoded),
         }
         rest = after;
     }
@@ -125,6 +128,11 @@ fn normalize(path: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     Some(normal)
+}
+
+fn push_escape(to: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    to.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
 }
 
 /// The value of one hexadecimal digit.
@@ -198,6 +206,7 @@ mod tests {
         let cases = [
             ("/a/b", Some("/a/b")),
             ("/%61%2fb%c3%A9", Some("/a%2Fb%C3%A9")),
+            ("/é/%c3%a9", Some("/%C3%A9/%C3%A9")),
             ("/a/...", Some("/a/...")),
             ("//a", Some("//a")),
             ("/a/../b", None),

@@ -63,6 +63,7 @@ pub struct Host {
     /// The upstreams that exist.
     pub upstreams: Vec<String>,
     pub upstream: Option<String>,
+    pub fallbacks: Vec<String>,
     pub hash_key: Option<Vec<u8>>,
     pub timeout_ms: Option<u32>,
     pub retries: Option<u32>,
@@ -371,6 +372,21 @@ pub(crate) mod abi {
                 return 1;
             }
             host.upstream = Some(name);
+            host.fallbacks.clear();
+            0
+        })
+    }
+
+    pub unsafe fn add_fallback(name: *const u8, length: usize) -> u32 {
+        let name = unsafe { text(name, length) };
+        with(|host| {
+            if !host.upstreams.contains(&name) {
+                return 1;
+            }
+            if host.fallbacks.len() == 4 {
+                return 11;
+            }
+            host.fallbacks.push(name);
             0
         })
     }

@@ -1,6 +1,7 @@
 ;; Hands every function of the capabilities on to the host.
 (module
   (import "ergo_route" "set_upstream" (func $set_upstream (param i32 i32) (result i32)))
+  (import "ergo_route" "add_fallback" (func $add_fallback (param i32 i32) (result i32)))
   (import "ergo_route" "get_upstream" (func $get_upstream (param i32 i32) (result i32)))
   (import "ergo_route" "set_hash_key" (func $set_hash_key (param i32 i32) (result i32)))
   (import "ergo_route" "set_timeout" (func $set_timeout (param i32) (result i32)))
@@ -9,6 +10,7 @@
   (import "ergo_log" "annotate" (func $annotate (param i32 i32 i32 i32)))
   (memory (export "memory") 1)
   (func (export "set_upstream") (param i32 i32) (result i32) (call $set_upstream (local.get 0) (local.get 1)))
+  (func (export "add_fallback") (param i32 i32) (result i32) (call $add_fallback (local.get 0) (local.get 1)))
   (func (export "get_upstream") (param i32 i32) (result i32) (call $get_upstream (local.get 0) (local.get 1)))
   (func (export "set_hash_key") (param i32 i32) (result i32) (call $set_hash_key (local.get 0) (local.get 1)))
   (func (export "set_timeout") (param i32) (result i32) (call $set_timeout (local.get 0)))
