@@ -63,5 +63,9 @@ func (p *parts) memory(name string, settings manifest.Policy) *policy.KV {
 	if kv.Store == "shared" {
 		open = p.state.Remote
 	}
-	return &policy.KV{Store: open(name, limits), Tell: kv.OnUnavailable == "tell"}
+	made := &policy.KV{Store: open(name, limits), Tell: kv.OnUnavailable == "tell"}
+	if kv.Store == "shared" && kv.OnUnavailable == "local" {
+		made.StandIn = p.state.Local(name, limits)
+	}
+	return made
 }

@@ -331,8 +331,9 @@ type KV struct {
 	ValueBytes Size `toml:"value_bytes" default:"64KiB" max:"16MiB"` // the largest value; default 64KiB
 	// OnUnavailable says what happens while the shared store is gone: "fail" (default)
 	// ends the call, and on_error decides as for an overload; "tell" lets the policy
-	// decide, which is told so.
-	OnUnavailable string `toml:"on_unavailable" default:"fail" enum:"fail tell"`
+	// decide, which is told so; "local" goes on with what this process remembers by
+	// itself, within Keys and Bytes.
+	OnUnavailable string `toml:"on_unavailable" default:"fail" enum:"fail tell local"`
 }
 
 // Outbound says what a policy may call of itself, by ergo_http or by the calls of

@@ -26,6 +26,8 @@ type Granted struct {
 type KV struct {
 	Store *state.Store
 	Tell  bool // the policy is told that the store is gone; else its call fails
+	// StandIn is used while the store is gone; nil if nothing is.
+	StandIn *state.Store
 }
 
 // Close lets go of everything. Nobody uses it any more.

@@ -23,10 +23,10 @@ func (b Bucket) each() float64 {
 	return float64(b.Per/time.Millisecond) * 1000 / float64(b.Tokens)
 }
 
-// Taken is what came of taking from a bucket.
+// Taken is what came of taking from a bucket, or of asking for a window's place.
 type Taken struct {
 	Allowed    bool
-	Remaining  uint32        // whole tokens
+	Remaining  uint32        // whole tokens, or places
 	RetryAfter time.Duration // until there would be enough; 0 if there were
 }
 

@@ -9,7 +9,8 @@ var (
 	ErrNotFound = errors.New("there is nothing under this key")
 	// ErrCAS says that what is there is not what was read before.
 	ErrCAS = errors.New("it was changed meanwhile")
-	// ErrKind says that the key holds something else: a value, a counter or a bucket.
+	// ErrKind says that the key holds something else: a value, a counter, a bucket or a
+	// window.
 	ErrKind = errors.New("the key holds another kind of thing")
 	// ErrOverflow says that the sum is no int64.
 	ErrOverflow = errors.New("the counter would overflow")

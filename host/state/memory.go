@@ -135,12 +135,8 @@ func (r *room) setIf(_ context.Context, key, value []byte, ttl time.Duration, ve
 }
 
 func (r *room) put(s *shard, e *entry, key, value []byte, expires time.Duration) (version uint64, err error) {
-	if e == nil {
-		if e, err = r.insert(s, key, len(value)); err != nil {
-			return 0, err
-		}
-	} else if !r.held.takeUpTo(r.limits.Bytes, int64(len(value)-len(e.value))) {
-		return 0, ErrFull
+	if e, err = r.resize(s, e, key, len(value)); err != nil {
+		return 0, err
 	}
 	e.kind, e.value, e.version = aValue, bytes.Clone(value), r.versions.Add(1)
 	s.setExpiry(e, expires)
@@ -220,6 +216,42 @@ func (r *room) take(_ context.Context, key []byte, b Bucket, n uint32) (taken Ta
 		return nil
 	})
 	return taken, err
+}
+
+func (r *room) window(_ context.Context, key []byte, w Window, n uint32) (taken Taken, err error) {
+	err = r.act(key, func(s *shard, e *entry, now time.Duration) error {
+		var before tally
+		if e != nil {
+			if e.kind != aWindow {
+				return ErrKind
+			}
+			before = e.value
+		}
+		at := int64(now / time.Microsecond)
+		after, result := before.admit(w, n, at)
+		if result.Allowed && n > 0 {
+			if e, err = r.resize(s, e, key, len(after)); err != nil {
+				return err
+			}
+			e.kind, e.value = aWindow, after
+			s.setExpiry(e, now+w.leaves(at/w.size(), at))
+		}
+		taken = result
+		return nil
+	})
+	return taken, err
+}
+
+// resize makes room for a value of that length, in an entry that is made if there
+// is none.
+func (r *room) resize(s *shard, e *entry, key []byte, length int) (*entry, error) {
+	if e == nil {
+		return r.insert(s, key, length)
+	}
+	if !r.held.takeUpTo(r.limits.Bytes, int64(length-len(e.value))) {
+		return nil, ErrFull
+	}
+	return e, nil
 }
 
 // until is when a time to live ends; 0 is never.

@@ -12,13 +12,14 @@ const (
 	aValue kind = iota
 	aCounter
 	aBucket
+	aWindow
 )
 
 // entry is what one key holds in memory.
 type entry struct {
 	key     string
 	kind    kind
-	value   []byte // never written to
+	value   []byte // never written to; of a window, its tally
 	version uint64
 	number  int64 // of a counter
 	level   level // of a bucket

@@ -52,4 +52,43 @@ if n > 0 then
 	redis.call('PEXPIRE', KEYS[1], math.ceil((burst - tokens) * each / 1000))
 end
 return {1, whole(tokens), 0}`)
+
+	// limit, microseconds of a part, n, parts -> as takeScript. It is tally.admit; a
+	// window is a string of its mark and its tally, whose numbers are floats here.
+	windowScript = redis.NewScript(`
+local limit, size, n, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local current = math.floor(now / size)
+local held = redis.call('GET', KEYS[1]) or 'w'
+if string.sub(held, 1, 1) ~= 'w' then return redis.error_reply('WRONGTYPE it is no window') end
+local parts, counts, sum = {}, {}, 0
+local function append(part, count)
+	if parts[#parts] == part then
+		counts[#parts] = counts[#parts] + count
+	else
+		parts[#parts + 1], counts[#parts + 1] = part, count
+	end
+	sum = sum + count
+end
+for at = 2, #held, 12 do
+	local part, count = struct.unpack('>dI4', held, at)
+	part = math.min(part, current)
+	if part >= current - most then append(part, count) end
+end
+local function leaves(part) return (part + most + 1) * size - now end
+if sum + n > limit then
+	local rest = sum + n
+	for i, count in ipairs(counts) do
+		rest = rest - count
+		if rest <= limit then return {0, math.max(0, limit - sum), leaves(parts[i])} end
+	end
+end
+if n > 0 then
+	append(current, n)
+	local packed = {'w'}
+	for i, part in ipairs(parts) do packed[i + 1] = struct.pack('>dI4', part, counts[i]) end
+	redis.call('SET', KEYS[1], table.concat(packed), 'PX', math.ceil(leaves(current) / 1000))
+end
+return {1, limit - sum, 0}`)
 )

@@ -15,7 +15,7 @@ import (
 // of the three give one name.
 //
 // A value is a string of its mark, its version and its bytes; a counter is
-// Redis's; a bucket is a hash. Times are Redis's own, the same for all hosts.
+// Redis's; a bucket is a hash; a window is a string of another mark. Times are Redis's own, the same for all hosts.
 type remote struct {
 	server *server
 	prefix string
@@ -131,10 +131,19 @@ func (r *remote) add(ctx context.Context, key []byte, delta int64, ttl time.Dura
 	return sum, err
 }
 
-func (r *remote) take(ctx context.Context, key []byte, b Bucket, n uint32) (taken Taken, err error) {
+func (r *remote) take(ctx context.Context, key []byte, b Bucket, n uint32) (Taken, error) {
+	each := strconv.FormatFloat(b.each(), 'g', -1, 64)
+	return r.taken(ctx, takeScript, key, b.Burst, each, n, grain)
+}
+
+func (r *remote) window(ctx context.Context, key []byte, w Window, n uint32) (Taken, error) {
+	return r.taken(ctx, windowScript, key, w.Limit, w.size(), n, windowParts)
+}
+
+// taken runs a script that says what was taken.
+func (r *remote) taken(ctx context.Context, s *redis.Script, key []byte, args ...any) (taken Taken, err error) {
 	err = r.server.do(ctx, func(ctx context.Context) error {
-		each := strconv.FormatFloat(b.each(), 'g', -1, 64)
-		result, err := r.run(ctx, takeScript, key, b.Burst, each, n, grain).Int64Slice()
+		result, err := r.run(ctx, s, key, args...).Int64Slice()
 		if err != nil {
 			return err
 		}

@@ -20,9 +20,9 @@ type Limits struct {
 	ValueBytes int64
 }
 
-// Store is what one policy remembers by key. A key holds one of three kinds: a
+// Store is what one policy remembers by key. A key holds one of four kinds: a
 // value with a version, which is never 0 and of which each Set draws a new one; a
-// counter; or a bucket of tokens. It ends with its time to live, at most MaxTTL;
+// counter; a bucket of tokens; or a window. It ends with its time to live, at most MaxTTL;
 // 0 is for ever.
 //
 // A key is 1 to MaxKeyBytes long, and is read during the call only. Methods are
@@ -52,6 +52,7 @@ type backend interface {
 	removeIf(ctx context.Context, key []byte, version uint64) error
 	add(ctx context.Context, key []byte, delta int64, ttl time.Duration) (int64, error)
 	take(ctx context.Context, key []byte, b Bucket, n uint32) (Taken, error)
+	window(ctx context.Context, key []byte, w Window, n uint32) (Taken, error)
 }
 
 // Remote reports whether methods wait for another process.
@@ -123,6 +124,17 @@ func (s *Store) Take(ctx context.Context, key []byte, b Bucket, n uint32) (Taken
 		return Taken{}, ErrArgument
 	}
 	taken, err := s.backend.take(ctx, key, b, n)
+	return taken, s.count(err)
+}
+
+// Window admits n if so many fit the window, all or none. A window in which nothing
+// was admitted takes no room. With n 0 it only looks. It returns ErrKind, and may
+// return ErrFull.
+func (s *Store) Window(ctx context.Context, key []byte, w Window, n uint32) (Taken, error) {
+	if !soundKey(key) || !w.sound() || n > w.Limit {
+		return Taken{}, ErrArgument
+	}
+	taken, err := s.backend.window(ctx, key, w, n)
 	return taken, s.count(err)
 }
 

@@ -68,7 +68,7 @@ func KVAdd(key string, delta int64, ttlMS uint64) (sum int64, err error) {
 // PerMS milliseconds, up to Burst.
 type KVBucket struct{ Tokens, PerMS, Burst uint32 }
 
-// KVTaken is what came of taking tokens.
+// KVTaken is what came of taking tokens, or of asking for admission.
 type KVTaken struct {
 	Allowed      bool
 	Remaining    uint32
@@ -79,7 +79,21 @@ type KVTaken struct {
 // full; with n 0 it only looks.
 func KVTake(key string, bucket KVBucket, n uint32) (KVTaken, error) {
 	var result [16]byte
-	if err := kvError(kvTake(key, bucket, n, &result)); err != nil {
+	return taken(&result, kvTake(key, bucket, n, &result))
+}
+
+// KVWindow admits no more than Limit in any time of PerMS milliseconds. What was
+// admitted counts for that long, and for a hundredth more at most.
+type KVWindow struct{ Limit, PerMS uint32 }
+
+// KVAdmit admits n to a window, all or none; with n 0 it only looks.
+func KVAdmit(key string, window KVWindow, n uint32) (KVTaken, error) {
+	var result [16]byte
+	return taken(&result, kvWindow(key, window, n, &result))
+}
+
+func taken(result *[16]byte, status uint32) (KVTaken, error) {
+	if err := kvError(status); err != nil {
 		return KVTaken{}, err
 	}
 	return KVTaken{

@@ -14,7 +14,9 @@ type FakeEntry struct {
 	Version uint64 // 0 unless it is a value
 	Counter int64
 	Tokens  uint32
-	Kind    string // "value", "counter" or "bucket"
+
+	Admitted uint32 // to a window
+	Kind     string // "value", "counter", "bucket" or "window"
 }
 
 func (f *Fake) entry(key string) (*FakeEntry, bool) {
@@ -142,5 +144,34 @@ func kvTake(key string, b KVBucket, n uint32, result *[16]byte) uint32 {
 		binary.LittleEndian.PutUint64(result[:], wait)
 	}
 	binary.LittleEndian.PutUint32(result[8:], e.Tokens)
+	return 0
+}
+
+// kvWindow admits; no time passes here, so nothing leaves a window.
+func kvWindow(key string, w KVWindow, n uint32, result *[16]byte) uint32 {
+	if status := kvRefused(key); status != 0 {
+		return status
+	}
+	if w.Limit == 0 || w.PerMS == 0 || n > w.Limit {
+		return 2
+	}
+	e, there := current.entry(key)
+	if !there {
+		e = &FakeEntry{Kind: "window"}
+	}
+	if e.Kind != "window" {
+		return 5
+	}
+	*result = [16]byte{}
+	if e.Admitted+n <= w.Limit {
+		if n > 0 {
+			e.Admitted += n
+			current.KV[key] = e
+		}
+		result[12] = 1
+	} else {
+		binary.LittleEndian.PutUint64(result[:], uint64(w.PerMS))
+	}
+	binary.LittleEndian.PutUint32(result[8:], w.Limit-min(e.Admitted, w.Limit))
 	return 0
 }

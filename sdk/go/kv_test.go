@@ -63,6 +63,21 @@ func TestKV(t *testing.T) {
 		if want := (KVTaken{Remaining: 1, RetryAfterMS: 1000}); taken != want {
 			t.Errorf("got %+v, want %+v", taken, want)
 		}
+		window := KVWindow{Limit: 3, PerMS: 1000}
+		taken, err = KVAdmit("w", window, 2)
+		is(err, nil)
+		if want := (KVTaken{Allowed: true, Remaining: 1}); taken != want {
+			t.Errorf("got %+v, want %+v", taken, want)
+		}
+		taken, err = KVAdmit("w", window, 2)
+		is(err, nil)
+		if want := (KVTaken{Remaining: 1, RetryAfterMS: 1000}); taken != want {
+			t.Errorf("got %+v, want %+v", taken, want)
+		}
+		_, err = KVAdmit("w", window, 4)
+		is(err, ErrBadArgument)
+		_, err = KVAdmit("b", window, 1)
+		is(err, ErrKind)
 		is(kvError(7), ErrFull)
 		f.KVDown = true
 		_, err = KVAdd("n", 1, 0)

@@ -25,6 +25,9 @@ func hostKVAdd(key unsafe.Pointer, keyLength uint32, delta int64, ttl uint64, re
 //go:wasmimport ergo_kv take
 func hostKVTake(key unsafe.Pointer, keyLength uint32, tokens, per, burst, n uint32, result unsafe.Pointer) uint32
 
+//go:wasmimport ergo_kv window
+func hostKVWindow(key unsafe.Pointer, keyLength uint32, limit, per, n uint32, result unsafe.Pointer) uint32
+
 func kvGet(key string, buf []byte, result *[12]byte) uint32 {
 	keyAt, keyLength := at(key)
 	to, limit := room(buf)
@@ -58,4 +61,9 @@ func kvAdd(key string, delta int64, ttl uint64, result *[8]byte) uint32 {
 func kvTake(key string, b KVBucket, n uint32, result *[16]byte) uint32 {
 	keyAt, keyLength := at(key)
 	return hostKVTake(keyAt, keyLength, b.Tokens, b.PerMS, b.Burst, n, unsafe.Pointer(result))
+}
+
+func kvWindow(key string, w KVWindow, n uint32, result *[16]byte) uint32 {
+	keyAt, keyLength := at(key)
+	return hostKVWindow(keyAt, keyLength, w.Limit, w.PerMS, n, unsafe.Pointer(result))
 }

@@ -24,22 +24,26 @@ import (
 //	delete_if(key, key_len, version i64) -> status
 //	add(key, key_len, delta i64, ttl_ms i64, result) -> status        result: sum i64
 //	take(key, key_len, tokens, per_ms, burst, n, result) -> status    result: retry_after_ms u64, remaining u32, allowed u32
+//	window(key, key_len, limit, per_ms, n, result) -> status          result: as take
 //
-// Each is atomic. A key is 1 to 512 bytes and holds a value, a counter or a bucket
-// of tokens; set and delete do not ask which. A time to live is in milliseconds, 0
+// Each is atomic. A key is 1 to 512 bytes and holds a value, a counter, a bucket of
+// tokens or a window; set and delete do not ask which. A time to live is in milliseconds, 0
 // for ever, up to 366 days. Results are written where the guest says, little-endian
 // and only with status 0; get writes the value only if it fits buf_limit.
 //
 // A value's version is never 0. set_if and delete_if act if the key has the value
 // of that version; set_if with version 0 if it has nothing. add makes a counter that
 // is not there, with the time to live, unless delta is 0. take takes n tokens or
-// none; tokens come back one by one, so many of them in per_ms, up to burst.
+// none; tokens come back one by one, so many of them in per_ms, up to burst. window
+// admits n or none if no more than limit are admitted in any per_ms; what was admitted
+// counts for that long, and for a hundredth more at most.
 //
 // The status is 0 for done, 1 if there is nothing, 2 for an argument out of bounds,
 // 4 if the version is another, 5 if the key holds another kind, 6 if a counter would
 // overflow, 7 if the policy's state is full, and 8 if the shared store is not
 // available: unless the policy wants to be told, its call then fails when it returns,
-// and further functions return 8 at once.
+// and further functions return 8 at once. If the manifest says so, what is kept in
+// this process stands in for it instead.
 func KV() wasm.HostModule {
 	const i32, i64 = wasm.I32, wasm.I64
 	return wasm.HostModule{Name: "ergo_kv", Functions: []wasm.HostFunction{
@@ -50,6 +54,7 @@ func KV() wasm.HostModule {
 		kvFunction("delete_if", kvDeleteIf, i32, i32, i64),
 		kvFunction("add", kvAdd, i32, i32, i64, i64, i32),
 		kvFunction("take", kvTake, i32, i32, i32, i32, i32, i32, i32),
+		kvFunction("window", kvWindow, i32, i32, i32, i32, i32, i32),
 	}}
 }
 
@@ -94,21 +99,27 @@ func kvFunction(name string, do operation, params ...api.ValueType) wasm.HostFun
 			stack[0] = refusal(do(context.Background(), kv.Store, mod, stack))
 			return
 		}
-		var err error
-		if x := call.Exchange; x != nil {
-			call.Pause()
-			err = do(x.Context(), kv.Store, mod, stack)
-			call.Resume()
-		} else {
-			call.Check() // its clock runs from here on
-			err = do(context.Background(), kv.Store, mod, stack)
-			call.Check()
+		err := remotely(call, kv.Store, do, mod, stack)
+		if kv.StandIn != nil && errors.Is(err, state.ErrUnavailable) {
+			err = do(context.Background(), kv.StandIn, mod, stack)
 		}
 		if stack[0] = refusal(err); stack[0] == unavailable && !kv.Tell && call.Exchange != nil {
 			call.Fail(err)
 		}
 	}
 	return wasm.HostFunction{Name: name, Params: params, Results: one, Call: call}
+}
+
+// remotely runs an operation that waits for another process.
+func remotely(call *wasm.Call, store *state.Store, do operation, mod api.Module, stack []uint64) error {
+	if x := call.Exchange; x != nil {
+		call.Pause()
+		defer call.Resume()
+		return do(x.Context(), store, mod, stack)
+	}
+	call.Check() // its clock runs from here on
+	defer call.Check()
+	return do(context.Background(), store, mod, stack)
 }
 
 // refusal is the status of a store's error.
@@ -169,6 +180,19 @@ func kvTake(ctx context.Context, store *state.Store, mod api.Module, stack []uin
 	taken, err := store.Take(ctx, key, state.Bucket{
 		Tokens: uint32(stack[2]), Per: time.Duration(uint32(stack[3])) * time.Millisecond, Burst: uint32(stack[4]),
 	}, uint32(stack[5]))
+	return putTaken(result, taken, err)
+}
+
+func kvWindow(ctx context.Context, store *state.Store, mod api.Module, stack []uint64) error {
+	key, result := read(mod, stack[0], stack[1]), read(mod, stack[5], 16)
+	taken, err := store.Window(ctx, key, state.Window{
+		Limit: uint32(stack[2]), Per: time.Duration(uint32(stack[3])) * time.Millisecond,
+	}, uint32(stack[4]))
+	return putTaken(result, taken, err)
+}
+
+// putTaken writes what was taken, unless it is not known.
+func putTaken(result []byte, taken state.Taken, err error) error {
 	if err != nil {
 		return err
 	}

@@ -219,6 +219,34 @@ func TestKVBuckets(t *testing.T) {
 	r.want(badArgument, "take", "b", 1, 0, 3, 1, atResult)
 }
 
+func TestKVWindow(t *testing.T) {
+	r := newRememberer(t, kvProgram(t, wasm.Options{}), local(kvLimits))
+	r.want(ok, "window", "w", 3, 3_600_000, 2, atResult)
+	if got := r.result(8); got != 1<<32|1 {
+		t.Errorf("got %x, want 2 admitted and 1 left", got)
+	}
+	r.want(ok, "window", "w", 3, 3_600_000, 2, atResult)
+	if got, wait := r.result(8), r.result(0); got != 1 || wait < 3_600_000-1000 || wait > 3_600_000+36_000 {
+		t.Errorf("got %x, retry after %d ms, want a refusal for an hour", got, wait)
+	}
+	r.want(badArgument, "window", "w", 3, 1000, 4, atResult)
+	r.want(badArgument, "window", "w", 0, 1000, 0, atResult)
+	r.want(badArgument, "window", "w", 3, 0, 1, atResult)
+	r.want(wrongKind, "add", "w", 1, 0, atResult)
+}
+
+// TestKVStandIn has this process's own store stand in for one that is gone.
+func TestKVStandIn(t *testing.T) {
+	nowhere := state.NewRegistry(state.Options{}).Remote("p", kvLimits)
+	r := newRememberer(t, kvProgram(t, wasm.Options{}), &policy.KV{Store: nowhere, StandIn: local(kvLimits).Store})
+	for want := uint64(1); want < 4; want++ {
+		r.want(ok, "add", "n", 1, 0, atResult)
+		if got := r.result(0); got != want {
+			t.Errorf("got %d, want %d", got, want)
+		}
+	}
+}
+
 func TestKVBounds(t *testing.T) {
 	r := newRememberer(t, kvProgram(t, wasm.Options{}), local(state.Limits{Keys: 1, Bytes: 1 << 20, ValueBytes: 10}))
 	long := strings.Repeat("k", state.MaxKeyBytes+1)
@@ -252,6 +280,7 @@ func TestKVRangesOutsideOfMemoryTrap(t *testing.T) {
 		{"delete_if", []uint64{0, 0xffffffff, 0}},
 		{"add", []uint64{0, 1, 1, 0, outside}},
 		{"take", []uint64{0, 1, 1, 1000, 1, 1, 65536 - 15}},
+		{"window", []uint64{0, 1, 1, 1000, 1, 65536 - 15}},
 	} {
 		kv := local(kvLimits)
 		r := newRememberer(t, program, kv)
@@ -276,6 +305,9 @@ func TestKVUnavailable(t *testing.T) {
 		params := append(fails.at(atKey, "k"), make([]uint64, len(f.Params)-2)...)
 		if f.Name == "take" {
 			copy(params[2:], []uint64{1, 1000, 1, 1})
+		}
+		if f.Name == "window" {
+			copy(params[2:], []uint64{1, 1000, 1})
 		}
 		got, err := fails.invoke(f.Name, params...)
 		var fault *wasm.Fault

@@ -230,6 +230,15 @@ mod imports {
             n: u32,
             result: *mut u8,
         ) -> u32;
+        #[link_name = "window"]
+        pub fn kv_window(
+            key: *const u8,
+            key_length: usize,
+            limit: u32,
+            per: u32,
+            n: u32,
+            result: *mut u8,
+        ) -> u32;
     }
 
     #[link(wasm_import_module = "ergo_crypto")]

@@ -303,7 +303,7 @@ mod tests {
         }
         for broken in ["", "{}", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "[1] 2", "[a]"]
         {
-assert!(read(broken).is_err(), "{broken}");
+            assert!(read(broken).is_err(), "{broken}");
         }
         let mut after = Value::elements(b"[1 2]");
         assert!(after.next().is_some_and(|first| first.is_ok()));

@@ -117,12 +117,12 @@ pub struct Bucket {
     pub burst: u32,
 }
 
-/// What came of taking tokens.
+/// What came of taking tokens, or of asking for admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Whether they were taken.
+    /// Whether they were taken, or admitted.
     pub allowed: bool,
-    /// Tokens left.
+    /// Tokens, or places, left.
     pub remaining: u32,
     /// When there would be enough; 0 if allowed.
     pub retry_after_ms: u64,
@@ -136,11 +136,37 @@ pub fn take(key: impl AsRef<[u8]>, bucket: Bucket, n: u32) -> Result<Taken, KvEr
     let to = result.as_mut_ptr();
     // SAFETY: both outlive the call.
     check(unsafe { abi::kv_take(key.as_ptr(), key.len(), tokens, per_ms, burst, n, to) })?;
-    Ok(Taken {
-        retry_after_ms: number(&result),
-        remaining: u32::from_le_bytes([result[8], result[9], result[10], result[11]]),
-        allowed: result[12] != 0,
-    })
+    Ok(Taken::read(&result))
+}
+
+/// Admits no more than `limit` in any time of `per_ms`. What was admitted counts for that long, and for a
+/// hundredth more at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// So many are admitted.
+    pub limit: u32,
+    /// In milliseconds.
+    pub per_ms: u32,
+}
+
+/// Admits `n` to a window, all or none; with 0 it only looks.
+pub fn admit(key: impl AsRef<[u8]>, window: Window, n: u32) -> Result<Taken, KvError> {
+    let (key, mut result) = (key.as_ref(), [0; 16]);
+    let Window { limit, per_ms } = window;
+    let to = result.as_mut_ptr();
+    // SAFETY: both outlive the call.
+    check(unsafe { abi::kv_window(key.as_ptr(), key.len(), limit, per_ms, n, to) })?;
+    Ok(Taken::read(&result))
+}
+
+impl Taken {
+    fn read(result: &[u8; 16]) -> Self {
+        Taken {
+            retry_after_ms: number(result),
+            remaining: u32::from_le_bytes([result[8], result[9], result[10], result[11]]),
+            allowed: result[12] != 0,
+        }
+    }
 }
 
 /// The first eight bytes as a number.
@@ -198,6 +224,13 @@ mod tests {
             assert_eq!(taken(3), Ok(Taken { allowed: false, remaining: 1, retry_after_ms: 1000 }));
             assert_eq!(taken(4), Err(KvError::BadArgument));
             assert_eq!(add("b", 1, 0), Err(KvError::Kind));
+            let window = Window { limit: 3, per_ms: 1000 };
+            let admit = |n| admit("w", window, n);
+            assert_eq!(admit(2), Ok(Taken { allowed: true, remaining: 1, retry_after_ms: 0 }));
+            assert_eq!(admit(2), Ok(Taken { allowed: false, remaining: 1, retry_after_ms: 1000 }));
+            assert_eq!(admit(0), Ok(Taken { allowed: true, remaining: 1, retry_after_ms: 0 }));
+            assert_eq!(admit(4), Err(KvError::BadArgument));
+            assert_eq!(add("w", 1, 0), Err(KvError::Kind));
         });
     }
 

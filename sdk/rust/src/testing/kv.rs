@@ -14,6 +14,8 @@ pub enum Entry {
     Counter(i64),
     /// The tokens of a bucket.
     Bucket(u32),
+    /// What a window has admitted.
+    Window(u32),
 }
 
 /// Acts on a key that an operation gets to.
@@ -164,12 +166,45 @@ pub(crate) unsafe fn kv_take(
             left -= n;
             host.kv.insert(key, Entry::Bucket(left));
         }
-        unsafe {
-            put(&wait.to_le_bytes(), result);
-            put(&left.to_le_bytes(), result.add(8));
-            put(&u32::from(allowed).to_le_bytes(), result.add(12));
-        }
+        unsafe { put_taken(wait, left, allowed, result) };
         0
     };
     unsafe { act(key, key_length, take) }
+}
+
+pub(crate) unsafe fn kv_window(
+    key: *const u8,
+    key_length: usize,
+    limit: u32,
+    per: u32,
+    n: u32,
+    result: *mut u8,
+) -> u32 {
+    if limit == 0 || per == 0 || n > limit {
+        return 2;
+    }
+    let admit = |host: &mut Host, key: Vec<u8>| {
+        let before = match host.kv.get(&key) {
+            None => 0,
+            Some(Entry::Window(count)) => *count,
+            Some(_) => return 5,
+        };
+        let allowed = before + n <= limit;
+        let after = if allowed { before + n } else { before };
+        if allowed && n > 0 {
+            host.kv.insert(key, Entry::Window(after));
+        }
+        let wait = if allowed { 0 } else { u64::from(per) };
+        unsafe { put_taken(wait, limit.saturating_sub(after), allowed, result) };
+        0
+    };
+    unsafe { act(key, key_length, admit) }
+}
+
+unsafe fn put_taken(wait: u64, left: u32, allowed: bool, result: *mut u8) {
+    unsafe {
+        put(&wait.to_le_bytes(), result);
+        put(&left.to_le_bytes(), result.add(8));
+        put(&u32::from(allowed).to_le_bytes(), result.add(12));
+    }
 }
