@@ -204,6 +204,13 @@ func BenchmarkRedis(b *testing.B) {
 			}
 		}
 	})
+	b.Run("window", func(b *testing.B) {
+		for n := 0; b.Loop(); n++ {
+			if _, err := s.Window(b.Context(), fmt.Append(nil, "w", n%1024), Window{Limit: 1e6, Per: time.Second}, 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // A server whose clock is behind that of whoever served a bucket last gives tokens
