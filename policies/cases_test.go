@@ -163,7 +163,8 @@ func (s *suite) manifestText(t testing.TB) string {
 	}
 	return fmt.Sprintf("version = 1\nlistener = [{ address = \"127.0.0.1:0\" }]\nupstream.origin.endpoints = [\"ergo:echo\"]\n"+
 		"service.upstream = \"origin\"\n[policy.%s]\nsource = %q\ngrants = %s\n%s\n",
-		name, source, strings.ReplaceAll(fmt.Sprintf("%q", s.artifact.File.Capabilities), `" "`, `", "`), s.cases.Manifest)
+		name, source, strings.ReplaceAll(fmt.Sprintf("%q", s.artifact.File.Capabilities), `" "`, `", "`),
+		strings.ReplaceAll(s.cases.Manifest, "${folder}", source))
 }
 
 func testLog(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
