@@ -103,6 +103,29 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value as a duration up to `max`, in milliseconds: a whole number with its unit, `ms`, `s`, `m`,
+    /// `h` or `d`.
+    pub fn milliseconds(&self, max: u64) -> Result<u64, ConfigError> {
+        let text = self.text()?;
+        let digits = text.trim_end_matches(|byte: char| byte.is_ascii_lowercase());
+        let unit = match &text[digits.len()..] {
+            "ms" => Some(1),
+            "s" => Some(1000),
+            "m" => Some(60_000),
+            "h" => Some(3_600_000),
+            "d" => Some(86_400_000),
+            _ => None,
+        };
+        let number = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let duration = number.and_then(|digits| digits.parse::<u64>().ok()).zip(unit);
+        match duration.and_then(|(number, unit)| number.checked_mul(unit)) {
+            Some(milliseconds) if milliseconds <= max => Ok(milliseconds),
+            _ => Err(self.error(format!(
+                "expected a duration such as 250ms, 5s, 2m or 1h, at most {max}ms"
+            ))),
+        }
+    }
+
     /// The value as true or false.
     pub fn boolean(&self) -> Result<bool, ConfigError> {
         match self.value {
@@ -239,6 +262,32 @@ mod tests {
         assert!(object.required("none").unwrap().header_name().is_err());
         assert!(object.required("value").unwrap().header_value().is_err());
         assert_eq!(object.required("text").unwrap().header_value(), Ok("a é"));
+    }
+
+    #[test]
+    fn durations_have_units() {
+        let cases = [
+            ("0s", Some(0)),
+            ("250ms", Some(250)),
+            ("5s", Some(5000)),
+            ("2m", Some(120_000)),
+            ("1h", Some(3_600_000)),
+            ("1d", Some(86_400_000)),
+            ("86400001ms", None),
+            ("2d", None),
+            ("5", None),
+            ("s", None),
+            ("-5s", None),
+            ("+5s", None),
+            ("1.5s", None),
+            ("99999999999999999999s", None),
+            ("18446744073709551615d", None),
+        ];
+        for (text, want) in cases {
+            let config = config(&format!(r#"{{"t":"{text}"}}"#));
+            let node = config.object().unwrap().required("t").unwrap();
+            assert_eq!(node.milliseconds(86_400_000).ok(), want, "{text}");
+        }
     }
 
     #[test]

@@ -62,6 +62,28 @@ impl Headers {
     }
 }
 
+impl Headers {
+    /// Removes every field that many applications would take for one of `names` (in lower case): they
+    /// see `x_user` and `x-user` as one field. For fields that only the policy may set.
+    pub fn remove_alike(&self, names: &[impl AsRef<str>]) {
+        if names.is_empty() {
+            return;
+        }
+        let present = self.names();
+        for field in present.iter().filter_map(|field| std::str::from_utf8(field).ok()) {
+            if names.iter().any(|name| alike(field, name.as_ref())) {
+                self.remove(field);
+            }
+        }
+    }
+}
+
+/// Whether two names of fields differ in case and in dashes and underscores alone.
+fn alike(one: &str, other: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.bytes().map(plain).eq(other.bytes().map(plain))
+}
+
 /// The values of one field (or the names of a list), as the host gave them: no value contains NUL.
 pub struct Values {
     count: usize,
@@ -110,4 +132,21 @@ pub fn header_name(text: &str) -> Option<String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let valid = !text.is_empty() && text.bytes().all(token);
     valid.then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Request;
+    use crate::testing::Host;
+
+    #[test]
+    fn removes_what_looks_like_a_field() {
+        let mut host = Host::new("GET", "/");
+        for name in ["X-User", "x_user", "X-User_Id", "x-user-id", "x-user2", "xuser", "x_user"] {
+            host = host.header(name, "v");
+        }
+        host.during(|| Request::new().headers().remove_alike(&["x-user", "x_user-id"]));
+        let left: Vec<&str> = host.fields[0].iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(left, ["x-user2", "xuser"]);
+    }
 }

@@ -100,7 +100,9 @@ impl Answered {
     /// The first value of a header field.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let mut fields = self.header.iter();
-        fields.find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| &value[..])
+        fields
+            .find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| &value[..])
     }
 }
 
@@ -189,10 +191,20 @@ mod tests {
         let mut host = Host::new("GET", "/");
         let long = "x".repeat(5000);
         let header = vec![(b"x-long".to_vec(), long.clone().into_bytes())];
-        host.answers.push(Answered { status: 403, header, body: b"no".to_vec(), ..Default::default() });
+        host.answers.push(Answered {
+            status: 403,
+            header,
+            body: b"no".to_vec(),
+            ..Default::default()
+        });
         host.during(|| {
             let fields = [("x-user", "ada"), ("x-empty", "")];
-            let call = Call { method: "POST", fields: &fields, body: b"b", ..Call::get("upstream://idp/") };
+            let call = Call {
+                method: "POST",
+                fields: &fields,
+                body: b"b",
+                ..Call::get("upstream://idp/")
+            };
             let answered = fetch(&call).unwrap();
             assert_eq!((answered.status, answered.body.as_slice()), (403, b"no".as_slice()));
             assert_eq!(answered.get("X-Long"), Some(long.as_bytes()));

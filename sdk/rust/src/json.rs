@@ -1,4 +1,8 @@
-//! A small, strict JSON reader (RFC 8259) for configurations.
+//! A small, strict JSON reader and writer (RFC 8259), for configurations and what strangers send: no
+//! name appears twice in an object, and reading takes no more than the text's length times its logarithm.
+
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Deepest nesting that is read.
 const MAX_DEPTH: usize = 64;
@@ -45,6 +49,76 @@ impl Value {
             _ => None,
         }
     }
+
+    /// The value as text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The member of an object, if it has it.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Object(members) => {
+                members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Writes the value without spaces and in ASCII alone.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Number(digits) => f.write_str(digits),
+            Value::String(text) => write_text(f, text),
+            Value::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    write!(f, "{}{element}", if index == 0 { "[" } else { "," })?;
+                }
+                f.write_str(if elements.is_empty() { "[]" } else { "]" })
+            }
+            Value::Object(members) => {
+                for (index, (name, value)) in members.iter().enumerate() {
+                    f.write_str(if index == 0 { "{" } else { "," })?;
+                    write_text(f, name)?;
+                    write!(f, ":{value}")?;
+                }
+                f.write_str(if members.is_empty() { "{}" } else { "}" })
+            }
+        }
+    }
+}
+
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte @ (b'"' | b'\\')) => write!(f, "\\{}", char::from(byte))?,
+            Ok(byte @ b' '..=b'~') => write!(f, "{}", char::from(byte))?,
+            _ => write!(f, "\\u{unit:04x}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
+/// Whether a name stands there twice. Large objects are looked at by their order, because each name
+/// would be compared with each other one.
+fn repeats(members: &[(String, Value)]) -> bool {
+    const FEW: usize = 16;
+    if members.len() <= FEW {
+        let twice = |(index, (name, _)): (usize, &(String, Value))| {
+            members[..index].iter().any(|(other, _)| other == name)
+        };
+        return members.iter().enumerate().any(twice);
+    }
+    let mut names = BTreeSet::new();
+    !members.iter().all(|(name, _)| names.insert(name))
 }
 
 /// The elements of a list, one after another; see [`Value::elements`].
@@ -179,21 +253,22 @@ impl Parser<'_> {
         loop {
             self.space();
             let name = self.string()?;
-            if members.iter().any(|(other, _)| *other == name) {
-                return Err(self.expected("a name that was not there before"));
-            }
             self.space();
             if !self.skip(b':') {
                 return Err(self.expected("':'"));
             }
             members.push((name, self.value(depth - 1)?));
             self.space();
-            if self.skip(b'}') {
-                return Ok(Value::Object(members));
+            if self.skip(b',') {
+                continue;
             }
-            if !self.skip(b',') {
+            if !self.skip(b'}') {
                 return Err(self.expected("',' or '}'"));
             }
+            return match repeats(&members) {
+                true => Err(self.expected("each name once before")),
+                false => Ok(Value::Object(members)),
+            };
         }
     }
 
@@ -377,6 +452,27 @@ mod tests {
             assert!(Value::parse(text.as_bytes()).is_err(), "{text}");
         }
         assert!(Value::parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn names_are_there_once_in_large_objects_too() {
+        let mut text: String = (0..5000).map(|n| format!("\"{n}\":0,")).collect();
+        text = format!("{{{text}\"last\":1}}");
+        let value = Value::parse(text.as_bytes()).unwrap();
+        assert_eq!(value.get("last").and_then(Value::as_integer), Some(1));
+        assert!(Value::parse(text.replace("last", "17").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let text = r#"{"a":[null,true,false,-12,1.5e+3,"",[],{}],"b":{"c":"x\"\\"},"":"\u00e9\ud83d\ude00\u000a"}"#;
+        let value = Value::parse(text.as_bytes()).unwrap();
+        assert_eq!(value.to_string(), text);
+        assert_eq!(value.get("b").and_then(|b| b.get("c")).and_then(Value::as_text), Some("x\"\\"));
+        assert_eq!(
+            (value.get("c"), Value::Null.get("c"), Value::Null.as_text()),
+            (None, None, None)
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::test_attr_in_doctest, reason = "the README shows where a test goes")]
 
 mod abi;
+pub mod base64;
 mod body;
 mod buffer;
 pub mod clock;

@@ -68,12 +68,29 @@ impl Request {
 
     /// The value of the first cookie named `name`, as it was sent.
     pub fn cookie(&self, name: &str) -> Option<Vec<u8>> {
+        self.cookies(name).into_iter().next()
+    }
+
+    /// The values of all cookies named `name`, as they were sent.
+    pub fn cookies(&self, name: &str) -> Vec<Vec<u8>> {
         let fields = self.headers().values("cookie");
-        let mut cookies = fields.iter().flat_map(|field| field.split(|&byte| byte == b';'));
-        cookies.find_map(|cookie| {
-            let value = cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Some(value.to_vec())
-        })
+        let cookies = fields.iter().flat_map(|field| field.split(|&byte| byte == b';'));
+        cookies.filter_map(|cookie| cookie_value(cookie, name)).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Removes the cookies named `name` and leaves the others as they are.
+    pub fn remove_cookie(&self, name: &str) {
+        let fields = self.headers().values("cookie");
+        self.headers().remove("cookie");
+        for field in fields.iter() {
+            let cookies = field.split(|&byte| byte == b';');
+            let kept: Vec<&[u8]> =
+                cookies.filter(|cookie| cookie_value(cookie, name).is_none()).collect();
+            let kept = kept.join(&b';');
+            if !kept.trim_ascii().is_empty() {
+                self.headers().add("cookie", kept.trim_ascii());
+            }
+        }
     }
 
     /// The request's header fields.
@@ -97,6 +114,11 @@ impl Request {
         unsafe { abi::set_status_code(u32::from(status)) }
         Answer(())
     }
+}
+
+/// The value of a `name=value` pair, if it is the cookie's.
+fn cookie_value<'a>(cookie: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    cookie.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 /// An answer in the making. End it with [`Answer::text`], [`Answer::body`] or [`Answer::empty`] and
@@ -149,6 +171,28 @@ mod tests {
         for (name, want) in cases {
             let got = host.during(|| Request::new().cookie(name));
             assert_eq!(got.as_deref(), want.map(str::as_bytes), "{name}");
+        }
+    }
+
+    #[test]
+    fn removes_cookies() {
+        let cases: [(&[&str], &[&str]); 4] = [
+            (&["a=1; sid=x; b=2"], &["a=1; b=2"]),
+            (&["sid=x", "a=1;sid=y"], &["a=1"]),
+            (&["sid=x"], &[]),
+            (&["asid=1; sid2=2"], &["asid=1; sid2=2"]),
+        ];
+        for (sent, want) in cases {
+            let mut host = Host::new("GET", "/");
+            for field in sent {
+                host = host.header("cookie", field);
+            }
+            let got = host.during(|| {
+                Request::new().remove_cookie("sid");
+                Request::new().cookies("sid")
+            });
+            assert!(got.is_empty());
+            assert_eq!(host.request_header("cookie"), want, "{sent:?}");
         }
     }
 
