@@ -129,3 +129,14 @@ func TestLog(t *testing.T) {
 		t.Errorf("got %q, want %q", host.Annotations, want)
 	}
 }
+
+func TestRemoveAlike(t *testing.T) {
+	host := NewFake("GET", "/", Field{"X-User", "a"}, Field{"x_user", "b"}, Field{"X-User_Id", "c"}, Field{"x-user2", "d"}, Field{"x_user", "e"})
+	host.Run(func() {
+		Request{}.Header().RemoveAlike()
+		Request{}.Header().RemoveAlike("x-user", "X_User-Id")
+	})
+	if len(host.RequestHeader) != 1 || host.RequestHeader[0].Name != "x-user2" {
+		t.Errorf("got %v, want x-user2 alone", host.RequestHeader)
+	}
+}

@@ -131,6 +131,29 @@ func (h Header) Add(name, value string) { addHeaderValue(h.kind, name, value) }
 // Remove removes every value of a field.
 func (h Header) Remove(name string) { removeHeader(h.kind, name) }
 
+// RemoveAlike removes every field that many applications would take for one of the
+// names: they see x_user and x-user as one field. For fields that only the policy may
+// set.
+func (h Header) RemoveAlike(names ...string) {
+	if len(names) == 0 {
+		return
+	}
+	for _, field := range h.Names() {
+		for _, name := range names {
+			if alike(field, name) {
+				h.Remove(field)
+				break
+			}
+		}
+	}
+}
+
+// alike says whether two names differ in case, dashes and underscores alone.
+func alike(one, other string) bool {
+	return len(one) == len(other) &&
+		strings.EqualFold(strings.ReplaceAll(one, "_", "-"), strings.ReplaceAll(other, "_", "-"))
+}
+
 // Body is one body of the exchange: a stream that is read and written in order.
 //
 // A module whose code reads a body imports read_body, which tells the host that

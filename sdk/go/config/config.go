@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Object is a JSON object that remembers which members were asked for, and every
@@ -115,6 +116,24 @@ func (o *Object) Int(key string, otherwise, low, high int) int {
 		o.Refuse(key, "expected a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
 	}
 	return n
+}
+
+// Milliseconds returns the duration member named key in milliseconds, or otherwise: a
+// whole number with its unit, ms, s, m, h or d, from low to high milliseconds.
+func (o *Object) Milliseconds(key string, otherwise, low, high uint64) uint64 {
+	value, found := o.get(key)
+	if !found {
+		return otherwise
+	}
+	text, _ := value.(string)
+	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyz")
+	unit := map[string]uint64{"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}[text[len(digits):]]
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || unit == 0 || n*unit < low || n*unit > high {
+		o.Refuse(key, "expected a duration such as 250ms, 5s, 2m or 1h, from "+strconv.FormatUint(low, 10)+"ms to "+
+			strconv.FormatUint(high, 10)+"ms")
+	}
+	return n * unit
 }
 
 // Texts returns the list of texts named key, or nil.

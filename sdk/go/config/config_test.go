@@ -106,3 +106,23 @@ func TestParseOfNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestMilliseconds(t *testing.T) {
+	cases := map[string]uint64{
+		"1ms": 1, "250ms": 250, "5s": 5000, "2m": 120_000, "1h": 3_600_000, "1d": 86_400_000,
+		"0s": 0, "86400001ms": 0, "2d": 0, "5": 0, "s": 0, "": 0, "-5s": 0, "+5s": 0, "1.5s": 0, "5 s": 0, "99999999999999999999s": 0,
+	}
+	for text, want := range cases {
+		o, err := Parse([]byte(`{"t":"` + text + `"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := o.Milliseconds("t", 7, 1, 86_400_000)
+		if (o.Err() == nil) != (want > 0) || want > 0 && got != want {
+			t.Errorf("%q: got %d, %v, want %d", text, got, o.Err(), want)
+		}
+		if got := o.Milliseconds("gone", 7, 1, 10); got != 7 {
+			t.Errorf("otherwise: got %d, want 7", got)
+		}
+	}
+}
