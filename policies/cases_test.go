@@ -99,8 +99,15 @@ func newSuite(t testing.TB, name string) *suite {
 
 func newSuiteWith(t testing.TB, guests wasm.Options, name string) *suite {
 	t.Helper()
+	return openSuite(t, guests, name, "")
+}
+
+// openSuite is newSuiteWith for a manifest that says something else than the cases'.
+func openSuite(t testing.TB, guests wasm.Options, name, more string) *suite {
+	t.Helper()
 	s := &suite{artifact: artifact(t, name)}
 	s.cases = readCases(t, filepath.Join(name, "cases.toml"), s.artifact.File.Example)
+	s.cases.Manifest = cmp.Or(more, s.cases.Manifest)
 	m := s.manifest(t)
 	s.settings, s.keys = m.Policies[name], m.GrantedKeys(name)
 	s.settings.Limits.Instances = 1 // so that what one exchange leaves behind shows in the next

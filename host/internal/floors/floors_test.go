@@ -20,7 +20,7 @@ const module = "github.com/ergoproxy/ergo/"
 // of their own.
 var floors = [][]string{
 	0: {"sdk", "host/exchange", "host/keyring"},
-	1: {"host/manifest", "host/catalog", "host/state", "host/cache", "host/outbound", "host/telemetry", "host/http1"},
+	1: {"host/manifest", "host/catalog", "host/state", "host/outbound", "host/telemetry", "host/http1"},
 	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property"},
 	3: {"host/tier", "host/wasm/httpwasm", "host/wasm/proxywasm", "host/wasm/capability", "host/process"},
 	4: {"host/engine", "host/server"},
@@ -42,7 +42,6 @@ var fences = []struct {
 	{"github.com/BurntSushi/toml", []string{"host/manifest"}, "strictness and positions live in one place"},
 	{"github.com/quic-go", []string{"host/server"}, "an exchange does not show what it came by"},
 	{"golang.org/x/net/http2", []string{"host/server", "host/upstream"}, "an exchange does not show what it came by"},
-	{"github.com/go-jose/go-jose", []string{"host/keyring", "policies"}, "keys are in one package; policies are tested against a library that is not ours"},
 	{"github.com/tink-crypto/tink-go", []string{"host/keyring"}, "keys are in one package, which no other can look into"},
 	{"oras.land", []string{"host/catalog"}, "nobody else needs to know how artifacts travel"},
 	{"go.opentelemetry.io/otel/sdk", []string{"host/telemetry"}, "parts record, telemetry decides where it goes"},
