@@ -52,7 +52,7 @@ type algorithm struct {
 	// pair makes what works with a public key and, if there is one, its private key.
 	pair func(a *algorithm, p pair) (any, error)
 
-	size  int         // of a symmetric key, in bytes; of HMAC the least
+	size  int         // of a symmetric key, in bytes; of HMAC the least; of ECDH-ES that which wraps
 	hash  crypto.Hash // of signatures
 	curve string      // of an elliptic curve, as JWK names it
 }
@@ -83,6 +83,22 @@ var algorithms = byName(
 	algorithm{name: "ES512", uses: signature, pair: newECDSA, hash: crypto.SHA512, curve: "P-521"},
 	algorithm{name: "EdDSA", uses: signature, pair: newEd25519, curve: "Ed25519"},
 	algorithm{name: "Ed25519", uses: signature, pair: newEd25519, curve: "Ed25519"},
+
+	algorithm{name: "A128KW", uses: wrapping, secret: newAESKW, size: 16},
+	algorithm{name: "A192KW", uses: wrapping, secret: newAESKW, size: 24},
+	algorithm{name: "A256KW", uses: wrapping, secret: newAESKW, size: 32},
+	algorithm{name: "RSA-OAEP", uses: wrapping, pair: newOAEP, hash: crypto.SHA1},
+	algorithm{name: "RSA-OAEP-256", uses: wrapping, pair: newOAEP, hash: crypto.SHA256},
+	algorithm{name: "ECDH-ES", uses: wrapping, pair: newECDH},
+	algorithm{name: "ECDH-ES+A128KW", uses: wrapping, pair: newECDH, size: 16},
+	algorithm{name: "ECDH-ES+A192KW", uses: wrapping, pair: newECDH, size: 24},
+	algorithm{name: "ECDH-ES+A256KW", uses: wrapping, pair: newECDH, size: 32},
+	algorithm{name: "A128GCM", uses: wrapping, secret: newDirect, size: 16},
+	algorithm{name: "A192GCM", uses: wrapping, secret: newDirect, size: 24},
+	algorithm{name: "A256GCM", uses: wrapping, secret: newDirect, size: 32},
+	algorithm{name: "A128CBC-HS256", uses: wrapping, secret: newDirect, size: 32},
+	algorithm{name: "A192CBC-HS384", uses: wrapping, secret: newDirect, size: 48},
+	algorithm{name: "A256CBC-HS512", uses: wrapping, secret: newDirect, size: 64},
 )
 
 func byName(all ...algorithm) map[string]*algorithm {

@@ -37,16 +37,22 @@ type vector struct {
 	Flags                           []string
 	Key, IV, Aad, Msg, Ct, Tag, Sig hexBytes
 	Jws                             any // a token, or an object
+	Jwe                             any
+	Pt                              hexBytes
+	Label                           hexBytes
+	Shared                          hexBytes
+	Public, Private                 json.RawMessage // JWKs
 	Result                          string
 }
 
 // vectorGroup is tests with the same key. Its members differ by the file.
 type vectorGroup struct {
-	Type         string
-	TagSize      int
-	PublicKeyPem string
-	Public       json.RawMessage // a JWK
-	Tests        []vector
+	Type            string
+	TagSize         int
+	PublicKeyPem    string
+	Public, Private json.RawMessage // JWKs
+	PrivateKeyPem   string
+	Tests           []vector
 }
 
 // vectors reads a file of test vectors and calls test for each.

@@ -7,8 +7,10 @@ import "github.com/ergoproxy/ergo/host/keyring"
 type Key struct {
 	// Algorithm says what the key is for. Seal and open: "XAES-256-GCM",
 	// "XChaCha20-Poly1305", "AES-256-SIV" (deterministic). Sign and verify: "HS256",
-	// "RS256", "PS256", "ES256" and so on to 512, "EdDSA".
-	Algorithm string `toml:"algorithm" required:"true" enum:"XAES-256-GCM XChaCha20-Poly1305 AES-256-SIV HS256 HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519"`
+	// "RS256", "PS256", "ES256" and so on to 512, "EdDSA". Wrap and unwrap content keys:
+	// "A256KW", "RSA-OAEP-256", "ECDH-ES" and so on, and those for content itself, such as
+	// "A256GCM", which are then used directly.
+	Algorithm string `toml:"algorithm" required:"true" enum:"XAES-256-GCM XChaCha20-Poly1305 AES-256-SIV HS256 HS384 HS512 RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519 A128KW A192KW A256KW RSA-OAEP RSA-OAEP-256 ECDH-ES ECDH-ES+A128KW ECDH-ES+A192KW ECDH-ES+A256KW A128GCM A192GCM A256GCM A128CBC-HS256 A192CBC-HS384 A256CBC-HS512"`
 	// Encoding of all versions: "base64", "hex", "raw", "pem" or "jwk". Symmetric keys
 	// are base64 and pairs pem where it is left out.
 	Encoding string `toml:"encoding" enum:"base64 hex raw pem jwk"`

@@ -30,6 +30,12 @@ import (
 //	check_jwk(algorithm, algorithm_len, jwk, jwk_len) -> status
 //	password_verify(hash, hash_len, password, password_len) -> status
 //
+//	wrap(name, name_len, enc, enc_len, handle, buf, buf_limit, length) -> status
+//	unwrap(name, name_len, id, id_len, enc, enc_len, encrypted, encrypted_len, agreement, agreement_len, handle) -> status
+//	encrypt(handle, plaintext, plaintext_len, associated, associated_len, buf, buf_limit, length) -> status
+//	decrypt(handle, nonce, nonce_len, ciphertext, ciphertext_len, tag, tag_len, associated, associated_len, buf, buf_limit, length) -> status
+//	drop(handle) -> status
+//
 // seal and sign use a key's primary version. What is sealed begins with a byte 1,
 // the length of the version's id in a byte, and the id; open takes any version, and
 // is told by that which. verify takes the version of that id or, with an empty one,
@@ -37,6 +43,16 @@ import (
 // (RFC 7517), for RS, PS and ES 256 to 512, EdDSA and Ed25519; it is parsed once.
 // password_verify knows bcrypt ($2a$, $2b$, $2y$, cost up to 14) and argon2id in PHC
 // form (up to 128 MiB, 10 passes, 16 lanes, and 1 GiB times passes).
+//
+// The last five are for JSON Web Encryption (RFC 7516). A key for content is known by a
+// handle, 4 bytes; it is never in the guest. wrap makes one for enc ("A256GCM",
+// "A128CBC-HS256"), or protects that of the handle once more, for another recipient; the
+// handle is 0 for a new one, and is written then. Its output is 2 bytes of length, the
+// sender's public key as a JWK, empty without an agreement, and the encrypted key, empty
+// with direct use or agreement. unwrap takes the version of that id or, with an empty
+// one, any; agreement is "epk\0apu\0apv" as they stand in the message's header. What
+// encrypt writes is nonce, ciphertext and tag. An instance has at most 16 such keys. One
+// ends by drop, with the exchange that it was made for, or with the instance.
 //
 // Outputs are written if they fit buf_limit; length, 4 bytes in little-endian order,
 // is written with status 0 and 8. Data is at most 8 MiB, associated data 64 KiB, a JWK
@@ -47,13 +63,14 @@ import (
 // waits for its turn in an exchange. It runs while the work is done, so limits.time
 // must allow for it.
 //
-// The status is 0 for done, 1 if the key has no version of that id, 2 for what is
+// The status is 0 for done, 1 if the key has no version of that id or there is no such
+// handle, 2 for what is
 // malformed or refused as too weak or too dear, 5 if the manifest does not grant the
 // key for that use, 7 if the exchange ended first, 8 for what is too large or does
-// not fit, 9 if too many wait for dear work, and 13 if a tag, a signature or a
+// not fit, 9 if too many wait for dear work, 11 for a handle too many, and 13 if a tag, a signature or a
 // password is wrong.
 func Crypto() wasm.HostModule {
-	return wasm.HostModule{Name: "ergo_crypto", Functions: []wasm.HostFunction{
+	return wasm.HostModule{Name: "ergo_crypto", Functions: append([]wasm.HostFunction{
 		function("digest", 4, one, cryptoDigest),
 		function("equal", 4, one, cryptoEqual),
 		function("random", 2, nil, cryptoRandom),
@@ -66,7 +83,7 @@ func Crypto() wasm.HostModule {
 		function("verify_with", 8, one, cryptoVerify((*keyring.Grant).VerifyWith)),
 		function("check_jwk", 4, one, cryptoCheckJWK),
 		function("password_verify", 4, one, cryptoPassword),
-	}}
+	}, contentFunctions()...)}
 }
 
 // Bounds of one call.

@@ -59,7 +59,7 @@ func newRelay(t testing.TB, module wasm.HostModule, grants *policy.Granted) *rel
 // call calls a function of the host. Strings lie in the guest's memory from 1024
 // on and become a pointer and a length, ints become i32, int64s i64.
 func (r *relay) call(name string, args ...any) (uint64, error) {
-	stack, at := make([]uint64, 0, 8), uint32(1024)
+	stack, at := make([]uint64, 0, 16), uint32(1024)
 	for _, arg := range args {
 		switch v := arg.(type) {
 		case int:

@@ -318,5 +318,54 @@ mod imports {
             password: *const u8,
             password_length: usize,
         ) -> u32;
+        pub fn wrap(
+            name: *const u8,
+            name_length: usize,
+            enc: *const u8,
+            enc_length: usize,
+            handle: *mut u32,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        pub fn unwrap(
+            name: *const u8,
+            name_length: usize,
+            id: *const u8,
+            id_length: usize,
+            enc: *const u8,
+            enc_length: usize,
+            encrypted: *const u8,
+            encrypted_length: usize,
+            agreement: *const u8,
+            agreement_length: usize,
+            handle: *mut u32,
+        ) -> u32;
+        pub fn encrypt(
+            handle: u32,
+            content: *const u8,
+            content_length: usize,
+            associated: *const u8,
+            associated_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        pub fn decrypt(
+            handle: u32,
+            nonce: *const u8,
+            nonce_length: usize,
+            ciphertext: *const u8,
+            ciphertext_length: usize,
+            tag: *const u8,
+            tag_length: usize,
+            associated: *const u8,
+            associated_length: usize,
+            buf: *mut u8,
+            limit: usize,
+            length: *mut u32,
+        ) -> u32;
+        #[link_name = "drop"]
+        pub fn drop_key(handle: u32) -> u32;
     }
 }

@@ -13,7 +13,11 @@
 //! Keys change with a swap, which starts the policy anew: what is known of a key holds for an instance's
 //! life. Data is at most 8 MiB, associated data 64 KiB.
 
+mod content;
+
 use crate::{abi, buffer};
+
+pub use content::{Agreement, ContentKey, Wrapped};
 
 /// Why the host refused an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,7 @@
 //! It keeps to the ABI's buffer protocol, but does not know phases: what a policy may do when is for
 //! tests in the real host.
 
+mod content;
 mod crypto;
 mod grants;
 pub mod kv;
@@ -78,6 +79,8 @@ pub struct Host {
     pub attributes: Vec<(String, String)>,
     /// The keys that the host uses for the policy.
     pub keys: Vec<Key>,
+    /// Keys for content, by handle: what each encrypts with.
+    content: Vec<Option<String>>,
     /// What `ergo_kv` holds.
     pub kv: HashMap<Vec<u8>, kv::Entry>,
     /// Whether its store is not available.
@@ -189,6 +192,7 @@ fn values(fields: &Fields, name: &str) -> Vec<String> {
     reason = "the ABI's contract: pointers are valid for their lengths"
 )]
 pub(crate) mod abi {
+    pub use super::content::{decrypt, drop_key, encrypt, unwrap, wrap};
     pub use super::crypto::{
         check_jwk, crypto_random, digest, equal, key_algorithm, key_id, open, password_verify,
         seal, sign, verify, verify_with,

@@ -35,7 +35,7 @@ pub fn fake_signature(algorithm: &str, key: &[u8], data: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes that differ where the parts do (FNV-1a).
-fn mix(parts: &[&[u8]], length: usize) -> Vec<u8> {
+pub(super) fn mix(parts: &[&[u8]], length: usize) -> Vec<u8> {
     let mut state: u64 = 0xcbf2_9ce4_8422_2325;
     let mut step = |byte: u8| {
         state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -49,7 +49,11 @@ fn mix(parts: &[&[u8]], length: usize) -> Vec<u8> {
     (0..length).map(|_| step(0)).collect()
 }
 
-fn granted<T>(name: &str, usage: &str, act: impl FnOnce(&Key) -> Result<T, u32>) -> Result<T, u32> {
+pub(super) fn granted<T>(
+    name: &str,
+    usage: &str,
+    act: impl FnOnce(&Key) -> Result<T, u32>,
+) -> Result<T, u32> {
     with(|host| match host.keys.iter().find(|key| key.name == name) {
         Some(key) if usage.is_empty() || key.uses.iter().any(|known| known == usage) => act(key),
         _ => Err(5),
@@ -64,7 +68,12 @@ fn status(result: Result<(), u32>) -> u32 {
     result.err().unwrap_or(0)
 }
 
-unsafe fn put(result: Result<Vec<u8>, u32>, buf: *mut u8, limit: usize, length: *mut u32) -> u32 {
+pub(super) unsafe fn put(
+    result: Result<Vec<u8>, u32>,
+    buf: *mut u8,
+    limit: usize,
+    length: *mut u32,
+) -> u32 {
     match result {
         Err(status) => status,
         Ok(out) => {
