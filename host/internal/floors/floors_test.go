@@ -20,7 +20,7 @@ const module = "github.com/ergoproxy/ergo/"
 // of their own.
 var floors = [][]string{
 	0: {"sdk", "host/exchange", "host/keyring"},
-	1: {"host/manifest", "host/catalog", "host/state", "host/outbound", "host/telemetry", "host/http1"},
+	1: {"host/manifest", "host/catalog", "host/state", "host/cache", "host/outbound", "host/telemetry", "host/http1"},
 	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property"},
 	3: {"host/tier", "host/wasm/httpwasm", "host/wasm/proxywasm", "host/wasm/capability", "host/process"},
 	4: {"host/engine", "host/server"},

@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"strings"
+)
+
+// Kind is how a Selector selects.
+type Kind uint8
+
+// The kinds.
+const (
+	Exact  Kind = iota // the entries under the key Text
+	Prefix             // those under all keys that begin with Text
+	Tag                // those that have the tag Text
+)
+
+// Selector says what to purge.
+type Selector struct {
+	Kind Kind
+	Text string
+}
+
+func (sel *Selector) sound() bool {
+	return sel.Kind <= Tag && len(sel.Text) <= MaxKeyBytes && (sel.Text != "" || sel.Kind == Prefix)
+}
+
+func (sel *Selector) matches(key string, e *Entry) bool {
+	switch sel.Kind {
+	case Exact:
+		return key == sel.Text
+	case Prefix:
+		return strings.HasPrefix(key, sel.Text)
+	}
+	for _, t := range e.Tags {
+		if t == sel.Text {
+			return true
+		}
+	}
+	return false
+}
+
+// Purge removes the entries that sel selects, or marks them if it is soft, and
+// returns how many they are. A response that was being stored meanwhile is dropped
+// or marked when it is whole: what is there after Purge was asked for after it. A
+// prefix or a tag looks at all entries of the space.
+func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
+	if !sel.sound() {
+		return 0, ErrArgument
+	}
+	s := sp.store
+	s.counts.purges.Add(1)
+	// First the log, then the entries: a Writer that comes between is caught by one.
+	s.mu.Lock()
+	s.purges.add(purge{space: sp, Selector: sel, soft: soft})
+	s.mu.Unlock()
+	for _, it := range sp.find(&sel) {
+		s.mu.Lock()
+		if it.current != nil {
+			n += s.purge(it, soft)
+		}
+		s.mu.Unlock()
+	}
+	s.counts.purged.Add(uint64(n))
+	return n, nil
+}
+
+// purge removes or marks one entry, and returns how many that are. Store.mu is
+// held.
+func (s *Store) purge(it *item, soft bool) int {
+	if !soft {
+		s.remove(it)
+		return 1
+	}
+	if it.current.Purged {
+		return 0
+	}
+	marked := *it.current
+	marked.Purged = true
+	s.replace(it, &marked)
+	return 1
+}
+
+// find returns the items that sel selects.
+func (sp *Space) find(sel *Selector) []*item {
+	var found []*item
+	if sel.Kind == Exact {
+		set := sp.shard(sel.Text).get(sel.Text)
+		for _, e := range set {
+			found = append(found, e.item)
+		}
+		return found
+	}
+	for i := range sp.shards {
+		sh := &sp.shards[i]
+		sh.mu.RLock()
+		for key, list := range sh.entries {
+			for _, e := range list {
+				if sel.matches(key, e) {
+					found = append(found, e.item)
+				}
+			}
+		}
+		sh.mu.RUnlock()
+	}
+	return found
+}
+
+// purge is one call of Purge.
+type purge struct {
+	Selector
+	space *Space
+	soft  bool
+}
+
+// purgeLog remembers the last purges for the responses that are being stored.
+// Store.mu guards it.
+type purgeLog struct {
+	last uint64 // the number of the last one; the first is 1
+	ring [256]purge
+}
+
+func (l *purgeLog) add(p purge) {
+	l.last++
+	l.ring[l.last%uint64(len(l.ring))] = p
+}
+
+// since says what the purges after the given one do to an entry. If one of them
+// may be forgotten, it counts as one that removes.
+func (l *purgeLog) since(n uint64, sp *Space, key string, e *Entry) (gone, soft bool) {
+	if l.last-n > uint64(len(l.ring)) {
+		return true, false
+	}
+	for n++; n <= l.last; n++ {
+		p := &l.ring[n%uint64(len(l.ring))]
+		if p.space == sp && p.matches(key, e) {
+			gone = gone || !p.soft
+			soft = true
+		}
+	}
+	return gone, soft
+}
