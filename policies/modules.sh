@@ -123,6 +123,34 @@ npm_install() {
 	(cd "$target/npm" && npm ci --silent --no-audit --no-fund >&2)
 }
 
+# --- Zig --------------------------------------------------------------------------------------------
+
+# zig_install FOLDER installs in $target/python what the folder's requirements.txt pins, and sets zig; to compare, one
+# can do without.
+zig_install() {
+	local python=$target/python
+	if ! [ -x "$python/bin/pip" ] && ! python3 -m venv --clear "$python" >/dev/null 2>&1; then
+		if [ -n "$check" ] && ! { [ -e /etc/debian_version ] && [ "$(id -u)" = 0 ]; }; then return 1; fi
+		install_packages python3-venv
+		python3 -m venv --clear "$python"
+	fi
+	"$python/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$1/requirements.txt" >&2
+	zig=$("$python/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
+}
+
+# zig_run COMMAND POLICY [FLAG...] runs the compiler on a policy, with the SDK as a module, in the folder that both are
+# below.
+zig_run() {
+	"$zig" "$1" "${@:3}" --cache-dir "$target/zig" --global-cache-dir "$target/zig" \
+		--dep ergo "-Mroot=$2/main.zig" -Mergo=sdk/zig/ergo.zig
+}
+
+# zig_build FOLDER POLICY FILE builds a module of the policy's Zig and the SDK's, both below the folder.
+zig_build() (
+	cd "$1"
+	zig_run build-exe "$2" -target wasm32-freestanding -O ReleaseSmall -fstrip -fno-entry -rdynamic --stack 65536 "-femit-bin=$3"
+)
+
 # --- what happens to a module -----------------------------------------------------------------------
 
 # place FILE LANGUAGE VERSION COMMITTED puts a module where it belongs, below the folder, or compares it.
