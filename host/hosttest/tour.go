@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,12 +119,15 @@ func (w *tourist) replace(text string) string {
 // take runs one step, and compares what it prints, if the page shows that.
 func (w *tourist) take(s tourStep) {
 	w.Helper()
-	switch {
+	switch words := strings.Fields(s.command); {
 	case s.command == "make build":
 		w.build()
 		return
 	case strings.HasPrefix(s.command, "./ergo run") && strings.HasSuffix(s.command, "&"):
 		w.start(s.command)
+		return
+	case strings.HasPrefix(s.command, "go run") && len(words) == 5:
+		w.serve(words[2], w.replace(words[3]))
 		return
 	}
 	command := exec.Command("bash", "-c", w.replace(s.command))
@@ -139,31 +143,31 @@ func (w *tourist) take(s tourStep) {
 	}
 }
 
-func (w *tourist) build() {
+func (w *tourist) build() { w.compile("./host/cmd/ergo", "ergo") }
+
+// compile makes a binary in the tour's folder, and returns its path.
+func (w *tourist) compile(pkg, name string) string {
 	w.Helper()
-	binary := filepath.Join(w.folder, "ergo")
-	command := exec.Command("go", "build", "-o", binary, "./host/cmd/ergo")
+	folder, err := filepath.Abs(w.folder)
+	if err != nil {
+		w.Fatal(err)
+	}
+	binary := filepath.Join(folder, name)
+	command := exec.Command("go", "build", "-o", binary, pkg)
 	command.Dir = w.root
 	if out, err := command.CombinedOutput(); err != nil {
 		w.Fatalf("build: %v\n%s", err, out)
 	}
+	return binary
 }
 
 // start runs a host until the test ends, which fails if it does not end well.
 func (w *tourist) start(line string) {
 	w.Helper()
-	var log Buffer
-	line = strings.TrimSuffix(strings.TrimSpace(line), "&")
-	command := exec.Command("bash", "-c", "exec "+w.replace(line))
-	command.Dir, command.Stdout, command.Stderr = w.folder, &log, &log
-	if err := command.Start(); err != nil {
-		w.Fatal(err)
-	}
+	line = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), "&"))
+	log, stop := w.run(exec.Command("bash", "-c", "exec "+w.replace(line)))
 	w.Cleanup(func() {
-		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
-			w.Errorf("stop: %v", err)
-		}
-		if err := command.Wait(); err != nil {
+		if err := stop(); err != nil {
 			w.Errorf("$ %s\n%v", line, err)
 		}
 		if w.Failed() {
@@ -171,6 +175,36 @@ func (w *tourist) start(line string) {
 		}
 	})
 	Eventually(w, func() bool { return strings.Contains(log.String(), "admin API") }, "ergo serves")
+}
+
+// serve runs a package of the repository until the test ends.
+func (w *tourist) serve(pkg, address string) {
+	w.Helper()
+	_, stop := w.run(exec.Command(w.compile(pkg, filepath.Base(pkg)), address))
+	w.Cleanup(func() { _ = stop() }) // it need not know how to stop
+	Eventually(w, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, pkg+" serves")
+}
+
+// run starts a process, which stop ends and waits for.
+func (w *tourist) run(command *exec.Cmd) (log *Buffer, stop func() error) {
+	w.Helper()
+	log = new(Buffer)
+	command.Dir, command.Stdout, command.Stderr = w.folder, log, log
+	if err := command.Start(); err != nil {
+		w.Fatal(err)
+	}
+	return log, func() error {
+		if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		return command.Wait()
+	}
 }
 
 // tourStep is a command of a tour with the output that the page shows for it.
@@ -195,6 +229,10 @@ func tourSteps(page string) []tourStep {
 			steps = append(steps, tourStep{command: command})
 		case in && len(steps) > 0:
 			last := &steps[len(steps)-1]
+			if last.want == "" && (strings.HasSuffix(last.command, `\`) || strings.HasSuffix(last.command, "|")) {
+				last.command += "\n" + line
+				continue
+			}
 			last.want = strings.TrimSpace(last.want + "\n" + line)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 )
 
 func TestTourSteps(t *testing.T) {
-	const page = "text\n```sh\n$ no\n```\n```sh tour\n$ one\nshown\nbelow\n$ two\n```\nx\n```sh tour\n$ three\n\n```\n"
-	want := []tourStep{{"one", "shown\nbelow"}, {"two", ""}, {"three", ""}}
+	const page = "text\n```sh\n$ no\n```\n```sh tour\n$ one\nshown\nbelow\n$ two |\n  three \\\n four\nout |\n```\nx\n```sh tour\n$ three\n\n```\n"
+	want := []tourStep{{"one", "shown\nbelow"}, {"two |\n  three \\\n four", "out |"}, {"three", ""}}
 	if got := tourSteps(page); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
