@@ -161,3 +161,15 @@ func (k *call) unary() (*Response, error) {
 	}
 	return &Response{Status: a.status, Header: a.header, Trailer: *a.trailer(), Body: body}, nil
 }
+
+// drop sends the request and reads what is answered for nobody: a connection whose
+// response was read can be used again.
+func (k *call) drop() error {
+	a, err := k.send(content{whole: k.request.Body})
+	if err != nil {
+		return err
+	}
+	defer a.body.Close()
+	_, err = io.Copy(io.Discard, io.LimitReader(a.body, k.client.config.ResponseBytes))
+	return err
+}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,6 +241,67 @@ func TestCloseEndsCalls(t *testing.T) {
 }
 
 // TestHammer makes and ends calls from many goroutines while the client closes.
+// successes counts calls that ended well.
+type successes struct {
+	noMeter
+	ended atomic.Int64
+}
+
+func (s *successes) End(_ time.Duration, failure *Error) {
+	if failure == nil {
+		s.ended.Add(1)
+	}
+}
+
+// TestSend: a call for which nobody waits outlives its caller, is counted and bounded
+// as others are, and ends with the client.
+func TestSend(t *testing.T) {
+	arrived, release := make(chan string, 8), make(chan struct{})
+	gone := make(chan struct{}, 8)
+	backend := hosttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		arrived <- r.Method + " " + string(body)
+		select {
+		case <-release:
+			w.Write(make([]byte, 1<<16)) // beyond the bound, which is no failure here
+		case <-r.Context().Done():
+			gone <- struct{}{}
+		}
+	}))
+	meter := new(successes)
+	c := openWith(t, func(config *Config) { config.Concurrent, config.ResponseBytes = 2, 1<<10 }, Options{Meter: meter}, backend.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &Request{Method: "POST", URL: backend.URL, Body: []byte("b")}
+	for range 2 {
+		if err := c.Send(ctx, r); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-arrived; got != "POST b" {
+			t.Errorf("got %q", got)
+		}
+	}
+	cancel()
+	var failure *Error
+	if err := c.Send(t.Context(), r); !errors.As(err, &failure) || failure.Kind != Busy {
+		t.Errorf("a third of two: got %v, want Busy", err)
+	}
+	if err := c.Send(t.Context(), &Request{Method: "GET", URL: "http://other.example/"}); !errors.As(err, &failure) || failure.Kind != NotGranted {
+		t.Errorf("another host: got %v, want NotGranted", err)
+	}
+	close(release)
+	hosttest.Eventually(t, func() bool { return meter.ended.Load() == 2 }, "both have ended well, though their caller is gone")
+
+	release = make(chan struct{})
+	if err := c.Send(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	<-gone
+}
+
 func TestHammer(t *testing.T) {
 	backend := hosttest.Serve(t, http.HandlerFunc(hosttest.Echo))
 	meter := new(counting)

@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
@@ -218,6 +220,22 @@ func (c *Client) Go(ctx context.Context, r *Request, done func(*Response, error)
 	go func() {
 		defer c.leave()
 		done(call.do())
+	}()
+	return nil
+}
+
+// Send is Go for who wants no response: what is answered is read up to the client's
+// bound, and dropped. Nothing of ctx counts but the trace that it carries; the call
+// ends by its timeout, or with the client.
+func (c *Client) Send(ctx context.Context, r *Request) error {
+	apart := trace.ContextWithSpan(context.Background(), trace.SpanFromContext(ctx))
+	call, failure := c.begin(apart, r, c.timeout(r))
+	if failure != nil {
+		return failure
+	}
+	go func() {
+		defer c.leave()
+		call.end(call.drop())
 	}()
 	return nil
 }

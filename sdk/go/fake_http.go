@@ -44,6 +44,15 @@ func startCall(method, url, fields string, body []byte, timeout uint32) (handle,
 	return current.lastCall, 0
 }
 
+// sendCall has the test answer, too; nobody reads it.
+func sendCall(method, url, fields string, body []byte, timeout uint32) uint32 {
+	handle, status := startCall(method, url, fields, body, timeout)
+	if status == 0 {
+		closeCall(handle)
+	}
+	return status
+}
+
 func awaitCall(handle, _ uint32) uint32 {
 	done, known := current.calls[handle]
 	if !known {

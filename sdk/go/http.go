@@ -68,23 +68,41 @@ type Pending struct{ handle uint32 }
 // Begin begins a call and does not wait. Close ends it; it also ends with the
 // exchange.
 func Begin(c Call) (Pending, error) {
-	if c.TimeoutMS < 0 || c.TimeoutMS > 1<<31-1 {
-		return Pending{}, ErrBadArgument
+	method, fields, err := c.parts()
+	if err != nil {
+		return Pending{}, err
 	}
-	method := c.Method
-	if method == "" {
+	handle, status := startCall(method, c.URL, fields, c.Body, uint32(c.TimeoutMS))
+	return Pending{handle}, callError(status)
+}
+
+// Send makes a call for nobody: it outlives the exchange, and what is answered is
+// dropped.
+func Send(c Call) error {
+	method, fields, err := c.parts()
+	if err != nil {
+		return err
+	}
+	return callError(sendCall(method, c.URL, fields, c.Body, uint32(c.TimeoutMS)))
+}
+
+// parts are method and fields as the host reads them.
+func (c *Call) parts() (method, fields string, err error) {
+	if c.TimeoutMS < 0 || c.TimeoutMS > 1<<31-1 {
+		return "", "", ErrBadArgument
+	}
+	if method = c.Method; method == "" {
 		method = "GET"
 	}
-	var fields strings.Builder
+	var list strings.Builder
 	for _, text := range c.Fields {
 		if strings.IndexByte(text, 0) >= 0 {
-			return Pending{}, ErrBadArgument
+			return "", "", ErrBadArgument
 		}
-		fields.WriteString(text)
-		fields.WriteByte(0)
+		list.WriteString(text)
+		list.WriteByte(0)
 	}
-	handle, status := startCall(method, c.URL, fields.String(), c.Body, uint32(c.TimeoutMS))
-	return Pending{handle}, callError(status)
+	return method, list.String(), nil
 }
 
 // Await waits until the response is there, at most so many milliseconds; -1 is

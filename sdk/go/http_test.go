@@ -34,6 +34,31 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+func TestSend(t *testing.T) {
+	host := NewFake("GET", "/")
+	host.Run(func() {
+		if err := Send(Call{URL: "https://idp.example.com/"}); !errors.Is(err, ErrNotGranted) {
+			t.Errorf("got %v, want %v", err, ErrNotGranted)
+		}
+		if err := Send(Call{URL: "https://idp.example.com/", Fields: []string{"a", "b\x00c"}}); !errors.Is(err, ErrBadArgument) {
+			t.Errorf("got %v, want %v", err, ErrBadArgument)
+		}
+	})
+	var asked []Call
+	host.Fetch = func(c Call) (Answered, error) {
+		asked = append(asked, c)
+		return NewAnswered(500, ""), nil
+	}
+	host.Run(func() {
+		if err := Send(Call{Method: "POST", URL: "https://idp.example.com/", Body: []byte("b")}); err != nil {
+			t.Error(err)
+		}
+	})
+	if len(asked) != 1 || asked[0].Method != "POST" || string(asked[0].Body) != "b" || len(host.calls) != 0 {
+		t.Errorf("the host was asked %+v, %d calls stay open", asked, len(host.calls))
+	}
+}
+
 func TestFetchErrors(t *testing.T) {
 	host := NewFake("GET", "/")
 	host.Run(func() {

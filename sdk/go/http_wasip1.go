@@ -23,6 +23,17 @@ func hostReadCallBody(handle, offset uint32, buf unsafe.Pointer, limit uint32) u
 //go:wasmimport ergo_http close
 func hostCloseCall(handle uint32) uint32
 
+//go:wasmimport ergo_http send
+func hostSendCall(method unsafe.Pointer, methodLength uint32, url unsafe.Pointer, urlLength uint32, fields unsafe.Pointer, fieldsLength uint32, body unsafe.Pointer, bodyLength uint32, timeout uint32) uint32
+
+func sendCall(method, url, fields string, body []byte, timeout uint32) uint32 {
+	methodAt, methodLength := at(method)
+	urlAt, urlLength := at(url)
+	fieldsAt, fieldsLength := at(fields)
+	bodyAt, bodyLength := room(body)
+	return hostSendCall(methodAt, methodLength, urlAt, urlLength, fieldsAt, fieldsLength, bodyAt, bodyLength, timeout)
+}
+
 func startCall(method, url, fields string, body []byte, timeout uint32) (handle, status uint32) {
 	methodAt, methodLength := at(method)
 	urlAt, urlLength := at(url)

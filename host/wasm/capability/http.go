@@ -24,6 +24,7 @@ import (
 //	get_body_length(handle) -> len
 //	read_body(handle, offset, buf, buf_limit) -> len    what was written to buf; 0 at the end
 //	close(handle) -> status
+//	send(method, method_len, url, url_len, fields, fields_len, body, body_len, timeout) -> status
 //
 // start begins a call and writes its handle, 4 bytes in little-endian order; it
 // does not wait, so that several calls can be under way, at most 16 in an
@@ -45,6 +46,11 @@ import (
 // returns the length in either case. What has no response yet has no fields and
 // no body.
 //
+// send is start for who wants no response: the call has no handle, does not end with
+// the exchange or the instance, and what is answered is read, up to the bound, and
+// dropped. It ends by its timeout, or with the policy; it takes one of the places that
+// the manifest gives the policy for calls, and none is waited for.
+//
 // The status is 0 for done, 1 for an unknown handle, 2 for a method, URL, field or
 // timeout that cannot be sent, 4 if the response is still to come, 5 if the
 // manifest does not grant the host, the upstream or the method, 6 if the host's
@@ -60,6 +66,7 @@ func HTTP() wasm.HostModule {
 		function("get_body_length", 1, one, getCallBodyLength),
 		function("read_body", 4, one, readCallBody),
 		function("close", 1, one, closeCall),
+		function("send", 9, one, sendCall),
 	}}
 }
 
@@ -181,35 +188,56 @@ func (c *calls) begin(client *outbound.Client, x *exchange.Exchange, r *outbound
 
 func startCall(ctx context.Context, mod api.Module, stack []uint64) {
 	call := wasm.CallOf(ctx)
-	method, url := read(mod, stack[0], stack[1]), read(mod, stack[2], stack[3])
-	list, body := read(mod, stack[4], stack[5]), read(mod, stack[6], stack[7])
 	handle := read(mod, stack[9], 4)
-	granted, _ := call.Granted.(*policy.Granted)
-	if granted == nil || granted.HTTP == nil {
-		stack[0] = notGranted
-		return
-	}
-	client, open := granted.HTTP, callsOf(call)
+	open := callsOf(call)
+	client, r, refusal := requestOf(call, mod, stack)
 	switch {
-	case len(open.open) == maxCalls:
+	case refusal == ok && len(open.open) == maxCalls:
 		stack[0] = busy
 		return
-	case len(method) > maxMethod || len(url) > maxURL || int32(uint32(stack[8])) < 0:
-		stack[0] = badArgument
-		return
-	case len(list) > maxCallFields || int64(len(body)) > client.MaxRequest():
-		stack[0] = tooLarge
+	case refusal != ok:
+		stack[0] = refusal
 		return
 	}
-	r := &outbound.Request{Method: string(method), URL: string(url), Timeout: time.Duration(uint32(stack[8])) * time.Millisecond}
-	addFields(&r.Header, list)
-	r.Authority = r.Header.Value("host")
-	r.Body = bytes.Clone(body)
 	o, err := open.begin(client, call.Exchange, r)
 	if err == nil {
 		binary.LittleEndian.PutUint32(handle, o.handle)
 	}
 	stack[0] = statusOfCall(err)
+}
+
+func sendCall(ctx context.Context, mod api.Module, stack []uint64) {
+	call := wasm.CallOf(ctx)
+	client, r, refusal := requestOf(call, mod, stack)
+	if stack[0] = refusal; refusal != ok {
+		return
+	}
+	from := context.Background()
+	if x := call.Exchange; x != nil {
+		from = x.Context()
+	}
+	stack[0] = statusOfCall(client.Send(from, r))
+}
+
+// requestOf reads what a guest asks, with memory of its own, and returns who is to
+// send it, or why nobody is.
+func requestOf(call *wasm.Call, mod api.Module, stack []uint64) (*outbound.Client, *outbound.Request, status) {
+	method, url := read(mod, stack[0], stack[1]), read(mod, stack[2], stack[3])
+	list, body := read(mod, stack[4], stack[5]), read(mod, stack[6], stack[7])
+	granted, _ := call.Granted.(*policy.Granted)
+	switch {
+	case granted == nil || granted.HTTP == nil:
+		return nil, nil, notGranted
+	case len(method) > maxMethod || len(url) > maxURL || int32(uint32(stack[8])) < 0:
+		return nil, nil, badArgument
+	case len(list) > maxCallFields || int64(len(body)) > granted.HTTP.MaxRequest():
+		return nil, nil, tooLarge
+	}
+	r := &outbound.Request{Method: string(method), URL: string(url), Timeout: time.Duration(uint32(stack[8])) * time.Millisecond}
+	addFields(&r.Header, list)
+	r.Authority = r.Header.Value("host")
+	r.Body = bytes.Clone(body)
+	return granted.HTTP, r, ok
 }
 
 // addFields parses "name\0value\0..."; a last value may lack its NUL.

@@ -253,6 +253,39 @@ func TestClockWhileACallIsAwaited(t *testing.T) {
 	}
 }
 
+// A call that nobody waits for outlives its exchange and its instance.
+func TestSend(t *testing.T) {
+	seen := make(chan string, 1)
+	release := make(chan struct{})
+	backend := hosttest.Serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		<-release
+		seen <- r.Method + " " + r.Header.Get("X-One") + " " + string(body)
+	}))
+	c := newHTTPCaller(t, backend.URL)
+	c.want(ok, "send", "POST", backend.URL, "X-One\x001\x00", "body", 0)
+	c.instance.Call().Leave(c.x)
+	c.x.Life().End(context.Canceled)
+	if err := c.instance.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	if got := <-seen; got != "POST 1 body" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSendsThatAreRefused(t *testing.T) {
+	c := newHTTPCaller(t, "http://127.0.0.1:1")
+	c.want(notGranted, "send", "GET", "http://other.example/", "", "", 0)
+	c.want(refused, "send", "GET", "http://169.254.169.254/latest/meta-data", "", "", 0)
+	c.want(badArgument, "send", "GET", "not a URL", "", "", 0)
+	c.want(badArgument, "send", "GET", "http://127.0.0.1:1/", "", "", -1)
+	c.want(tooLarge, "send", "POST", "http://127.0.0.1:1/", "", strings.Repeat("x", 101), 0)
+	c = newCallerOf(t, wasm.Options{Capabilities: []wasm.HostModule{HTTP()}}, httpModule, wasm.InstanceConfig{CallTime: time.Second})
+	c.want(notGranted, "send", "GET", "http://127.0.0.1:1/", "", "", 0)
+}
+
 // FuzzHTTP calls the functions with any arguments: a guest is trapped for its own
 // memory alone, and nothing is called that was not granted.
 func FuzzHTTP(f *testing.F) {
@@ -267,7 +300,7 @@ func FuzzHTTP(f *testing.F) {
 		name   string
 		params int
 	}{
-		{"start", 10}, {"await", 2}, {"get_status", 1}, {"get_fields", 4}, {"get_body_length", 1}, {"read_body", 4}, {"close", 1},
+		{"start", 10}, {"await", 2}, {"get_status", 1}, {"get_fields", 4}, {"get_body_length", 1}, {"read_body", 4}, {"close", 1}, {"send", 9},
 	}
 	f.Fuzz(func(t *testing.T, which uint8, a, b, c, d, e, g, h, i, j, k uint32, memory []byte) {
 		guest := newHTTPCaller(t, "http://127.0.0.1:1")

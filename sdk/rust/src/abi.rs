@@ -140,6 +140,18 @@ mod imports {
 
     #[link(wasm_import_module = "ergo_http")]
     unsafe extern "C" {
+        #[link_name = "send"]
+        pub fn send_call(
+            method: *const u8,
+            method_length: usize,
+            url: *const u8,
+            url_length: usize,
+            fields: *const u8,
+            fields_length: usize,
+            body: *const u8,
+            body_length: usize,
+            timeout: u32,
+        ) -> u32;
         #[link_name = "start"]
         pub fn start_call(
             method: *const u8,

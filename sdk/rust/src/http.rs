@@ -55,14 +55,7 @@ impl<'a> Call<'a> {
 
     /// Begins the call and does not wait.
     pub fn begin(&self) -> Result<Pending, CallError> {
-        let mut list = Vec::new();
-        for text in self.fields.iter().flat_map(|&(name, value)| [name, value]) {
-            if text.bytes().any(|byte| byte == 0) {
-                return Err(CallError::BadArgument);
-            }
-            list.extend(text.bytes());
-            list.push(0);
-        }
+        let list = self.list()?;
         let mut handle = 0;
         // SAFETY: all slices outlive the call, and `handle` has room for what is written.
         let status = unsafe {
@@ -80,6 +73,38 @@ impl<'a> Call<'a> {
             )
         };
         check(status).map(|()| Pending { handle })
+    }
+
+    /// Makes the call for nobody: it outlives the exchange, and what is answered is dropped.
+    pub fn send(&self) -> Result<(), CallError> {
+        let list = self.list()?;
+        // SAFETY: all slices outlive the call.
+        check(unsafe {
+            abi::send_call(
+                self.method.as_ptr(),
+                self.method.len(),
+                self.url.as_ptr(),
+                self.url.len(),
+                list.as_ptr(),
+                list.len(),
+                self.body.as_ptr(),
+                self.body.len(),
+                self.timeout_ms,
+            )
+        })
+    }
+
+    /// The fields as the host reads them.
+    fn list(&self) -> Result<Vec<u8>, CallError> {
+        let mut list = Vec::new();
+        for text in self.fields.iter().flat_map(|&(name, value)| [name, value]) {
+            if text.bytes().any(|byte| byte == 0) {
+                return Err(CallError::BadArgument);
+            }
+            list.extend(text.bytes());
+            list.push(0);
+        }
+        Ok(list)
     }
 }
 
@@ -211,8 +236,22 @@ mod tests {
             assert_eq!(fetch(&call), Err(CallError::NotGranted));
             let nul = Call { fields: &[("a", "b\0c")], ..Call::get("upstream://idp/") };
             assert_eq!(fetch(&nul), Err(CallError::BadArgument));
+            assert_eq!(nul.send(), Err(CallError::BadArgument));
         });
         assert_eq!(host.calls, ["POST upstream://idp/ x-user\0ada\0x-empty\0\0 b"; 2]);
+        assert_eq!(host.open_calls, 0);
+    }
+
+    #[test]
+    fn a_call_can_be_for_nobody() {
+        let mut host = Host::new("GET", "/");
+        host.answers.push(Answered::default());
+        host.during(|| {
+            let call = Call { body: b"b", fields: &[("a", "1")], ..Call::get("upstream://idp/") };
+            assert_eq!(call.send(), Ok(()));
+            assert_eq!(call.send(), Err(CallError::NotGranted));
+        });
+        assert_eq!(host.calls, ["GET upstream://idp/ a\01\0 b"; 2]);
         assert_eq!(host.open_calls, 0);
     }
 }

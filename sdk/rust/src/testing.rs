@@ -26,6 +26,7 @@
 //! It keeps to the ABI's buffer protocol, but does not know phases: what a policy may do when is for
 //! tests in the real host.
 
+mod calls;
 mod content;
 mod crypto;
 mod grants;
@@ -192,6 +193,7 @@ fn values(fields: &Fields, name: &str) -> Vec<String> {
     reason = "the ABI's contract: pointers are valid for their lengths"
 )]
 pub(crate) mod abi {
+    pub use super::calls::*;
     pub use super::content::{decrypt, drop_key, encrypt, unwrap, wrap};
     pub use super::crypto::{
         check_jwk, crypto_random, digest, equal, key_algorithm, key_id, open, password_verify,
@@ -418,79 +420,6 @@ pub(crate) mod abi {
             return 2;
         }
         with(|host| host.retries = Some(count));
-        0
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the ABI has them")]
-    pub unsafe fn start_call(
-        method: *const u8,
-        method_length: usize,
-        url: *const u8,
-        url_length: usize,
-        fields: *const u8,
-        fields_length: usize,
-        body: *const u8,
-        body_length: usize,
-        _: u32,
-        handle: *mut u32,
-    ) -> u32 {
-        let parts = unsafe {
-            [
-                text(method, method_length),
-                text(url, url_length),
-                text(fields, fields_length),
-                text(body, body_length),
-            ]
-        };
-        with(|host| {
-            host.calls.push(parts.join(" "));
-            if host.answers.is_empty() {
-                return 5;
-            }
-            let answer = host.answers.remove(0);
-            host.given.push(answer);
-            host.open_calls += 1;
-            unsafe { handle.write(host.given.len() as u32 - 1) };
-            0
-        })
-    }
-
-    fn given<T>(handle: u32, act: impl FnOnce(&Answered) -> T) -> T {
-        with(|host| act(&host.given[handle as usize]))
-    }
-
-    pub unsafe fn await_call(_: u32, _: u32) -> u32 {
-        0
-    }
-
-    pub unsafe fn get_call_status(handle: u32) -> u32 {
-        given(handle, |answer| answer.status)
-    }
-
-    pub unsafe fn get_call_fields(handle: u32, kind: u32, buf: *mut u8, limit: usize) -> usize {
-        given(handle, |answer| {
-            let fields = if kind == 0 { &answer.header } else { &answer.trailer };
-            let list: Vec<u8> = fields
-                .iter()
-                .flat_map(|(name, value)| [&name[..], b"\0", &value[..], b"\0"].concat())
-                .collect();
-            unsafe { give(&list, buf, limit) }
-        })
-    }
-
-    pub unsafe fn get_call_body_length(handle: u32) -> usize {
-        given(handle, |answer| answer.body.len())
-    }
-
-    pub unsafe fn read_call_body(handle: u32, offset: usize, buf: *mut u8, limit: usize) -> usize {
-        given(handle, |answer| {
-            let length = limit.min(answer.body.len() - offset);
-            unsafe { give(&answer.body[offset..offset + length], buf, limit) }
-        })
-    }
-
-    pub unsafe fn close_call(_: u32) -> u32 {
-        with(|host| host.open_calls -= 1);
         0
     }
 
