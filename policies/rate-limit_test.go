@@ -16,12 +16,12 @@ import (
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
-// limiter is one host with the policy rate-limit, and what else the manifest says.
-func limiter(t *testing.T, text string, config map[string]any) *tier.Tier {
+// hostWith is one host with a shipped policy, and what else the manifest says.
+func hostWith(t *testing.T, name, text string, config map[string]any) *tier.Tier {
 	t.Helper()
-	s := &suite{artifact: artifact(t, "rate-limit"), cases: &caseFile{Manifest: text}}
+	s := &suite{artifact: artifact(t, name), cases: &caseFile{Manifest: text}}
 	m := s.manifest(t)
-	s.settings = m.Policies["rate-limit"]
+	s.settings = m.Policies[name]
 	s.settings.Limits.Time = manifest.Duration(10 * time.Second)
 	var err error
 	if s.bench, err = cli.OpenWorkbench(m, wasm.Options{CacheDir: filepath.Join("target", "cache")}, testLog(t)); err != nil {
@@ -32,7 +32,12 @@ func limiter(t *testing.T, text string, config map[string]any) *tier.Tier {
 			t.Error(err)
 		}
 	})
-	return s.alone(t, s.load(t, "limits", config))
+	return s.alone(t, s.load(t, name, config))
+}
+
+func limiter(t *testing.T, text string, config map[string]any) *tier.Tier {
+	t.Helper()
+	return hostWith(t, "rate-limit", text, config)
 }
 
 func limits(limit map[string]any) map[string]any {
