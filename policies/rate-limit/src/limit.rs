@@ -5,7 +5,7 @@ use crate::cost::Cost;
 use crate::key::Key;
 
 /// The longest time that a limit is for: a week.
-const MAX_PER_MS: u32 = 7 * 24 * 3_600_000;
+const MAX_PER_MS: u64 = 7 * 24 * 3_600_000;
 
 /// So many requests in so much time, for each key.
 pub struct Limit {
@@ -108,21 +108,10 @@ fn named<'a>(node: &Node<'a>) -> Result<&'a str, ConfigError> {
     }
 }
 
-/// Reads a duration: a whole number and `ms`, `s`, `m`, `h` or `d`.
+/// Reads a duration of at least 10 ms.
 fn duration(node: &Node) -> Result<u32, ConfigError> {
-    let text = node.text()?;
-    let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 24 * 3_600_000,
-        _ => 0,
-    };
-    let number = text.strip_suffix(unit).and_then(|digits| digits.parse::<u32>().ok());
-    match number.and_then(|number| number.checked_mul(factor)) {
-        Some(milliseconds) if (10..=MAX_PER_MS).contains(&milliseconds) => Ok(milliseconds),
-        _ => Err(node.error("expected a duration such as 500ms, 10s, 1m or 1h, from 10ms to 7d")),
+    match node.milliseconds(MAX_PER_MS)? {
+        0..10 => Err(node.error("expected at least 10ms")),
+        milliseconds => Ok(milliseconds as u32),
     }
 }

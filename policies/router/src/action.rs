@@ -11,7 +11,7 @@ use crate::view::View;
 
 /// The host's bounds.
 const MAX_HASH_KEY_BYTES: usize = 1024;
-const MAX_TIMEOUT_MS: u32 = 3_600_000;
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
 const MAX_FALLBACKS: usize = 4;
 
 /// What a rule does with a request.
@@ -166,7 +166,7 @@ impl Route {
                 .optional("hash_key")
                 .map(|node| Template::compile(&node, field_scope))
                 .transpose()?,
-            timeout_ms: rule.optional("timeout").map(|node| milliseconds(&node)).transpose()?,
+            timeout_ms: rule.optional("timeout").map(|node| timeout(&node)).transpose()?,
             retries: rule.optional("retries").map(|node| node.integer(0, 10)).transpose()?,
         })
     }
@@ -247,21 +247,10 @@ fn refused(what: &str, error: RouteError) -> String {
     [what, ": ", why].concat()
 }
 
-/// Reads a duration: a whole number and `ms`, `s` or `m`.
-fn milliseconds(node: &Node) -> Result<u32, ConfigError> {
-    let text = node.text()?;
-    let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
-    let factor = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60_000,
-        _ => 0,
-    };
-    let number = text.strip_suffix(unit).and_then(|digits| digits.parse::<u32>().ok());
-    match number.and_then(|number| number.checked_mul(factor)) {
-        Some(milliseconds) if milliseconds > 0 && milliseconds <= MAX_TIMEOUT_MS => {
-            Ok(milliseconds)
-        }
-        _ => Err(node.error("expected a duration such as 250ms, 5s or 2m, at most an hour")),
+/// Reads how long the upstream has in all.
+fn timeout(node: &Node) -> Result<u32, ConfigError> {
+    match node.milliseconds(MAX_TIMEOUT_MS)? {
+        0 => Err(node.error("expected more than 0")),
+        milliseconds => Ok(milliseconds as u32),
     }
 }

@@ -313,11 +313,11 @@ fn refuses_configurations_that_cannot_be_meant() {
         (r#""rewrite":{"path":"${path}"}"#, ".rewrite.path: expected a path that begins with /"),
         (
             r#""timeout":"5""#,
-            ".timeout: expected a duration such as 250ms, 5s or 2m, at most an hour",
+            ".timeout: expected a duration such as 250ms, 5s, 2m or 1h, at most 3600000ms",
         ),
         (
             r#""timeout":"61m""#,
-            ".timeout: expected a duration such as 250ms, 5s or 2m, at most an hour",
+            ".timeout: expected a duration such as 250ms, 5s, 2m or 1h, at most 3600000ms",
         ),
         (r#""retries":11"#, ".retries: expected a whole number from 0 to 10"),
         (r#""to":"a""#, ".to: is not a known key"),
