@@ -54,7 +54,7 @@ func (e *Engine) build(ctx context.Context, from Source, origin sources) (*build
 	for _, w := range m.Warnings() {
 		b.warnings = append(b.warnings, w.String())
 	}
-	b.g.manifest = m
+	b.g.manifest, b.g.log = m, e.opts.Log
 	b.loadArtifacts()
 	b.loadPolicies(ctx)
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -34,9 +35,11 @@ type generation struct {
 	slots      []*slot
 	parts      []Part // what it is made of, for status and history
 	linked     bool   // requests come from edge hosts
+	log        *slog.Logger
 
 	lanes   []lane // of the exchanges in flight
 	retired atomic.Bool
+	repeats atomic.Int64  // requests that are being repeated in the background
 	empty   chan struct{} // told when a retired generation may be empty
 
 	expiry *time.Timer // ends what is left of a generation that no longer runs; guarded by Engine.mu

@@ -16,7 +16,9 @@ type ride struct {
 	life    *exchange.Life // of x
 	g       *generation
 	walks   [2]tier.Walk
-	entered int // tiers whose place the exchange holds
+	first   int        // the tier that it begins with: not the first one if the request is repeated
+	from    tier.Place // in that tier
+	entered int        // tiers that are behind it, or whose place it holds, counted from the first of the generation
 	call    *upstream.Call
 	span    trace.Span // nil: not sampled
 	carried bool       // to its end

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/upstream"
 )
 
@@ -42,21 +43,24 @@ func (e *Engine) begin(x *exchange.Exchange) *ride {
 	r := e.rides.Get().(*ride)
 	r.x, r.life = x, x.Life()
 	e.pin(r)
-	x.Generation, x.Upstreams = r.g.id, r.g
+	x.Generation, x.Upstreams, x.Repeater = r.g.id, r.g, r
 	return r
 }
 
 // request passes the request through the tiers and on to the upstream, until
 // there is a response or a failure.
 func (r *ride) request() *exchange.Failure {
-	for i, t := range r.g.tiers {
+	from := r.from
+	for i := r.first; i < len(r.g.tiers); i++ {
+		t := r.g.tiers[i]
 		if f := t.Enter(r.x); f != nil {
 			return f
 		}
 		r.entered = i + 1
-		if answered, f := t.Request(&r.walks[i], r.x); answered || f != nil {
+		if answered, f := t.RequestFrom(&r.walks[i], r.x, from); answered || f != nil {
 			return f
 		}
+		from = tier.Place{}
 	}
 	return r.g.next(r)
 }
@@ -64,7 +68,7 @@ func (r *ride) request() *exchange.Failure {
 // response passes the response, or the failure, back through the tiers that the
 // request has entered.
 func (r *ride) response() {
-	for i := r.entered - 1; i >= 0; i-- {
+	for i := r.entered - 1; i >= r.first; i-- {
 		r.g.tiers[i].Response(&r.walks[i], r.x)
 	}
 	r.g.reply(r.x)
@@ -84,7 +88,7 @@ func (r *ride) leave() {
 // leaveTiers leaves the tiers that were entered, last to first; each one also if
 // a policy of the one before panics.
 func (r *ride) leaveTiers(g *generation) {
-	if r.entered == 0 {
+	if r.entered == r.first {
 		return
 	}
 	r.entered--

@@ -231,6 +231,7 @@ func changedSettings(before, after *manifest.Manifest) []string {
 		{"service", before.Service, after.Service},
 		{"split", before.Split, after.Split},
 		{"state", before.State, after.State},
+		{"cache", before.Cache, after.Cache},
 		{"telemetry", before.Telemetry, after.Telemetry},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {
@@ -254,6 +255,7 @@ func keptUntilRestart(before, after *manifest.Manifest) []string {
 		{"host.log.format", before.Host.Log.Format, after.Host.Log.Format},
 		{"host.log.access", before.Host.Log.Access, after.Host.Log.Access},
 		{"state", before.State, after.State},
+		{"cache", before.Cache, after.Cache},
 		{"telemetry", withoutSample(before.Telemetry), withoutSample(after.Telemetry)},
 	} {
 		if !reflect.DeepEqual(s.before, s.after) {

@@ -188,6 +188,11 @@ type Exchange struct {
 	AnsweredBy string    // the policy that answered; empty if the upstream did
 	Sampled    bool      // a trace is recorded: Context carries the span to begin others under
 
+	// Repeater repeats the request; nil where nobody can. Repeated says that this is such
+	// a repetition, whose response nobody gets.
+	Repeater Repeater
+	Repeated bool
+
 	// RequestBytes and ResponseBytes count body bytes received from and sent to
 	// the client; final after Send.
 	RequestBytes, ResponseBytes int64
@@ -206,6 +211,16 @@ type Exchange struct {
 	ctx  context.Context // life with values, such as a span; nil: life itself
 
 	atReset []Releaser
+}
+
+// Repeater is who carries an exchange, and can do so once more.
+type Repeater interface {
+	// Repeat has a copy of the request, without a body, as it is now, carried in the
+	// background: by the same generation, from the policy on that has the exchange at hand
+	// in a request phase, that one included. Nobody gets the response, which passes back
+	// through the same policies to its last byte. done is called at the end, whatever that
+	// was. It reports false, and does nothing, if there are too many already.
+	Repeat(done func()) bool
 }
 
 // Releaser holds what an exchange's text and bodies may be views of: memory that
@@ -282,6 +297,7 @@ func (x *Exchange) Reset() {
 	x.Received = RequestLine{}
 	x.ID, x.ClientIP, x.Began, x.Now, x.Route, x.Endpoint = "", netip.Addr{}, 0, 0, Route{}, Endpoint{}
 	x.Generation, x.Upstreams, x.Failure, x.AnsweredBy, x.Sampled = 0, nil, nil, "", false
+	x.Repeater, x.Repeated = nil, false
 	x.RequestBytes, x.ResponseBytes = 0, 0
 	x.Arena.Reset()
 	if x.ctx = nil; x.life != nil {

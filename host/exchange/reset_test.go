@@ -24,6 +24,7 @@ func TestResetLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	x.Endpoint = Endpoint{new(Conn), 1}
+	x.Repeater = noRepeater{}
 	x.OnReset(noTunnel{})
 	x.Arena.Concat("a", "b")
 	for _, part := range []any{x, &x.Request, &x.Response, &x.Received, &x.Route} {
@@ -80,6 +81,10 @@ func fill(t *testing.T, v reflect.Value) {
 type noUpstreams struct{}
 
 func (noUpstreams) HasUpstream(string) bool { return false }
+
+type noRepeater struct{}
+
+func (noRepeater) Repeat(func()) bool { return false }
 
 type noTunnel struct{ io.ReadWriteCloser }
 

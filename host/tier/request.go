@@ -20,8 +20,26 @@ const (
 // is for the caller to make the response, with Exchange.Fail. In every case
 // Response and Done follow.
 func (t *Tier) Request(w *Walk, x *exchange.Exchange) (isAnswered bool, f *exchange.Failure) {
+	return t.RequestFrom(w, x, Place{})
+}
+
+// Place is that of a policy's use in a tier. The zero value is the first one.
+type Place struct{ stage, use int }
+
+// Here returns the place of the policy that has the exchange at hand, or met it last.
+func (w *Walk) Here() Place {
+	if w.at == nil {
+		return Place{}
+	}
+	return w.at.place
+}
+
+// RequestFrom is Request from a place of the same tier on. In a stage of kind any it is
+// the whole stage.
+func (t *Tier) RequestFrom(w *Walk, x *exchange.Exchange, from Place) (isAnswered bool, f *exchange.Failure) {
 	w.begin(t, x)
-	for i := range t.stages {
+	w.from = from
+	for i := from.stage; i < len(t.stages); i++ {
 		s := &t.stages[i]
 		if !s.when.Match(x) {
 			continue
@@ -72,7 +90,9 @@ func (w *Walk) leaveStage(x *exchange.Exchange) {
 
 // allOf is a stage that every policy must let pass.
 func (w *Walk) allOf(s *stage, x *exchange.Exchange) turn {
-	for i := range s.uses {
+	first := w.from.use
+	w.from.use = 0
+	for i := first; i < len(s.uses); i++ {
 		u := &s.uses[i]
 		if u.undoRequest {
 			w.request.take(x, u.keepRequest)
@@ -112,6 +132,7 @@ func (w *Walk) skip(u *use, p *passage, x *exchange.Exchange, err error) bool {
 // meet takes the exchange through the request phases of one policy. p is nil if
 // the policy was not called.
 func (w *Walk) meet(u *use, x *exchange.Exchange) (p *passage, verdict policy.Verdict, err error) {
+	w.at = u
 	p, err = w.acquire(u, x)
 	if err != nil {
 		return nil, 0, err

@@ -27,6 +27,7 @@ type stage struct {
 type use struct {
 	slot   *Slot
 	stage  *stage
+	place  Place
 	rules  [policy.Overload + 1]manifest.Action
 	red    *telemetry.RED
 	policy policy.Policy // nil if it could not be loaded
@@ -51,7 +52,7 @@ type use struct {
 	held         bool // its instance is needed beyond the heads: for a stream, trailers or done
 }
 
-func (s *stage) build(t *Tier, spec *StageSpec) error {
+func (s *stage) build(t *Tier, number int, spec *StageSpec) error {
 	*s = stage{
 		name:    spec.Name,
 		when:    when.Compile(spec.When),
@@ -72,6 +73,7 @@ func (s *stage) build(t *Tier, spec *StageSpec) error {
 			problems = append(problems, fmt.Errorf("use %d has no policy", i))
 			continue
 		}
+		s.uses[i].place = Place{number, i}
 		s.uses[i].build(s, u, Rules(spec.OnError, u.OnError, u.Slot.Family))
 		s.keep = max(s.keep, s.uses[i].keepRequest)
 	}

@@ -88,7 +88,7 @@ func New(spec Spec) (*Tier, error) {
 	}
 	var problems []error
 	for i := range spec.Stages {
-		if err := t.stages[i].build(t, &spec.Stages[i]); err != nil {
+		if err := t.stages[i].build(t, i, &spec.Stages[i]); err != nil {
 			problems = append(problems, fmt.Errorf("stage %q of %s: %w", spec.Stages[i].Name, t.name, err))
 		}
 	}
