@@ -14,6 +14,9 @@ import (
 type Call struct {
 	// Exchange is the exchange at hand; nil while the guest starts.
 	Exchange *exchange.Exchange
+	// Visit is the exchange's stay at the policy; nil if there is no exchange, or the
+	// ABI has none.
+	Visit Visit
 	// Guest is what the ABI keeps of the instance.
 	Guest any
 	// Granted is what the capabilities act on beside the exchange; what it is,

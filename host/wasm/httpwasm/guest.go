@@ -98,7 +98,8 @@ func (g *guest) stop() {
 // attach makes the guest work for a session, detach for none.
 func (g *guest) attach(s *session, x *exchange.Exchange) {
 	g.session = s
-	g.instance.Call().Exchange = x
+	call := g.instance.Call()
+	call.Exchange, call.Visit = x, s
 }
 
 func (g *guest) detach() {
@@ -106,7 +107,7 @@ func (g *guest) detach() {
 	g.host[0] = exchange.Field{}
 	call := g.instance.Call()
 	call.Leave(call.Exchange)
-	call.Exchange = nil
+	call.Exchange, call.Visit = nil, nil
 }
 
 // serveAgain reports whether the guest can serve another exchange. If each one is

@@ -154,6 +154,12 @@ func (p *Policy) Close(ctx context.Context) error {
 func (p *Policy) OnRequestHead(i policy.Instance, _ *exchange.Exchange) (policy.Verdict, error) {
 	s := i.(*session)
 	next, ctx, err := s.guest.handleRequest()
+	for err == nil && s.awaited() {
+		if err := s.takeGuest(); err != nil {
+			return policy.Continue, err
+		}
+		next, ctx, err = s.guest.handleRequest()
+	}
 	if err != nil {
 		s.dropGuest()
 		return policy.Continue, p.failure(err)

@@ -38,6 +38,9 @@ func setStatusCode(ctx context.Context, _ api.Module, stack []uint64) {
 
 // answer makes what the guest set the response.
 func (s *session) answer() {
+	if s.answerReady() {
+		return
+	}
 	r := &s.x.Response
 	r.Status = defaultStatus
 	if s.status != 0 {

@@ -2,6 +2,7 @@ package httpwasm
 
 import (
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/wasm"
 )
 
 type phase uint8
@@ -30,6 +31,10 @@ type session struct {
 	edited            [2]bool         // a trailer of request, response
 	grownFields       int             // set or added by the guest
 	grownBytes        int             // of their names and values
+
+	ready *exchange.Response // an answer that a capability made; nil: the guest's
+	wait  func()             // what the request waits for before it is handled anew
+	kept  wasm.Ender
 }
 
 func (s *session) begin(g *guest, x *exchange.Exchange) {
@@ -107,6 +112,10 @@ func (s *session) dropGuest() {
 
 // reset makes the session ready for another exchange.
 func (s *session) reset() {
+	s.closeReady()
+	if s.kept != nil {
+		s.kept.End()
+	}
 	fields := s.fields
 	fields.Reset()
 	*s = session{policy: s.policy, fields: fields}
