@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/policy"
 )
@@ -18,5 +20,8 @@ func (p *parts) grant(spec policy.Spec) *policy.Granted {
 		granted.HTTP = p.outbound(spec.Name, calls)
 	}
 	granted.KV = p.memory(spec.Name, spec.Settings)
+	if slices.Contains(spec.Settings.Grants, "ergo_cache") {
+		granted.Cache = p.caches.of(spec.Name)
+	}
 	return granted
 }

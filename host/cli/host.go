@@ -61,7 +61,7 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 	}
 	listeners := new(doors)
 	if h.parts, err = newParts(wiring{
-		mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
+		mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, responses: m.Cache, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
 	}); err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()

@@ -26,7 +26,7 @@ func capabilities() []wasm.HostModule {
 	return []wasm.HostModule{
 		capability.Route(), capability.Log(), capability.HTTP(),
 		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
-		capability.Identity(), capability.Identify(), capability.KV(), capability.Random(),
+		capability.Identity(), capability.Identify(), capability.KV(), capability.Cache(), capability.Random(),
 		capability.Crypto(),
 	}
 }
@@ -50,6 +50,7 @@ type parts struct {
 	guests    *wasm.Engine
 	upstreams *upstream.Registry
 	state     *state.Registry
+	caches    *caches
 	gate      *keyring.Gate
 	metrics   *telemetry.Metrics // nil: exported nowhere
 	engine    *engine.Engine
@@ -63,6 +64,7 @@ type wiring struct {
 	mode      engine.Mode
 	guests    wasm.Options   // its capabilities and log are those of the parts
 	state     manifest.State // for the life of the process
+	responses manifest.Cache // likewise
 	telemetry *telemetry.Telemetry
 	listeners engine.Listeners
 	log       *slog.Logger
@@ -80,7 +82,11 @@ func newParts(w wiring) (*parts, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open compilation cache: %w", err), memory.Close())
 	}
-	p := &parts{guests: guests, state: memory, gate: keyring.NewGate()}
+	responses, err := openCaches(w.responses, log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open cache: %w", err), memory.Close(), guests.Close(context.Background()))
+	}
+	p := &parts{guests: guests, state: memory, caches: responses, gate: keyring.NewGate()}
 	registry := upstream.Options{Log: log}
 	if tel != nil {
 		p.metrics = tel.Metrics
@@ -96,7 +102,7 @@ func newParts(w wiring) (*parts, error) {
 
 // close ends the parts, those above first.
 func (p *parts) close(ctx context.Context) error {
-	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.state.Close())
+	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.state.Close(), p.caches.store.Close())
 }
 
 // doors makes a server what an engine wants of listeners.

@@ -30,6 +30,7 @@ type Manifest struct {
 	Host      Host                `toml:"host"`
 	Telemetry Telemetry           `toml:"telemetry"`
 	State     State               `toml:"state"`
+	Cache     Cache               `toml:"cache"`
 	Listeners []Listener          `toml:"listener"`
 	Upstreams map[string]Upstream `toml:"upstream"`
 	Keys      map[string]Key      `toml:"key"`
@@ -106,6 +107,14 @@ type State struct {
 	// Memory is what all policies together may keep in this process; default 64MiB.
 	Memory Size   `toml:"memory" default:"64MiB" min:"1MiB"`
 	Redis  *Redis `toml:"redis"` // the store that several hosts share; nil: none
+}
+
+// Cache is where policies with the grant ergo_cache store responses. The process keeps
+// what it was started with.
+type Cache struct {
+	// Memory is what all policies together may keep in this process; default 64MiB.
+	Memory Size `toml:"memory" default:"64MiB" min:"1MiB"`
+	Entry  Size `toml:"entry" default:"64MiB" min:"1KiB"` // the largest body; default 64MiB
 }
 
 // Redis is a server that speaks Redis's protocol and has its scripts, such as

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/outbound"
@@ -19,6 +20,15 @@ type Granted struct {
 	Shared  *state.Shared              // what its instances share, of all versions; never nil
 	KV      *KV                        // what it remembers
 	Keys    *keyring.Grant             // that it works with, without knowing them
+	Cache   *Cache                     // responses that it stores
+}
+
+// Cache is what a policy stores responses in. It belongs to the process, so nobody
+// closes it.
+type Cache struct {
+	Space     *cache.Space
+	Fetches   cache.Flights // exchanges that others wait for
+	Refreshes cache.Flights // requests that are repeated to renew what is stored
 }
 
 // KV is what a policy remembers from one exchange to the next. It belongs to the

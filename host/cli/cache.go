@@ -1,0 +1,41 @@
+package cli
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
+)
+
+// caches are what policies store responses in, by their names. They outlive
+// generations.
+type caches struct {
+	store *cache.Store
+
+	mu     sync.Mutex
+	byName map[string]*policy.Cache
+}
+
+// openCaches opens the store. Its settings are those of the first manifest, until a
+// restart.
+func openCaches(conf manifest.Cache, log *slog.Logger) (*caches, error) {
+	store, err := cache.Open(cache.Options{MemoryBytes: int64(conf.Memory), EntryBytes: int64(conf.Entry), Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &caches{store: store, byName: map[string]*policy.Cache{}}, nil
+}
+
+// of returns what the named policy has.
+func (c *caches) of(name string) *policy.Cache {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	there := c.byName[name]
+	if there == nil {
+		there = &policy.Cache{Space: c.store.Space(name)}
+		c.byName[name] = there
+	}
+	return there
+}
