@@ -90,6 +90,7 @@ type suite struct {
 	settings manifest.Policy
 	keys     map[string]keyring.Granted
 	cases    *caseFile
+	log      *slog.Logger // of the policy; nil: the test's
 }
 
 func newSuite(t testing.TB, name string) *suite {
@@ -205,7 +206,7 @@ func (s *suite) spec(t testing.TB, config map[string]any) policy.Spec {
 		t.Fatal(err)
 	}
 	return policy.Spec{
-		Name: s.artifact.File.Name, Artifact: s.artifact, Config: text, Settings: s.settings, Keys: s.keys, Log: testLog(t),
+		Name: s.artifact.File.Name, Artifact: s.artifact, Config: text, Settings: s.settings, Keys: s.keys, Log: cmp.Or(s.log, testLog(t)),
 	}
 }
 

@@ -15,6 +15,11 @@ impl Host {
     pub fn open_keys(&self) -> usize {
         self.content.iter().flatten().count()
     }
+
+    /// Keys for content that there ever were.
+    pub fn keys_made(&self) -> usize {
+        self.content.len()
+    }
 }
 
 /// Lengths of nonce and tag.
