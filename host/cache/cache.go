@@ -23,17 +23,23 @@ type Options struct {
 	// stored, and the keys and heads of all that is stored, in either tier. Default
 	// 64 MiB.
 	MemoryBytes int64
-	// EntryBytes bounds one body. Default 64 MiB. Without a disk tier it is a
-	// quarter of MemoryBytes at most.
+	// EntryBytes bounds one body. Default 64 MiB. It is a quarter of MemoryBytes at
+	// most, or, with a disk tier, of DiskBytes.
 	EntryBytes int64
-	Log        *slog.Logger     // default: none
-	Now        func() time.Time // default: time.Now
+	// Disk is a folder for what is to outlive the process and the room in memory; ""
+	// is none. One process at a time has it.
+	Disk      string
+	DiskBytes int64            // bounds what is in it. Default 1 GiB
+	Log       *slog.Logger     // default: none
+	Now       func() time.Time // default: time.Now
 }
 
 const (
 	defaultMemoryBytes = 64 << 20
 	defaultEntryBytes  = 64 << 20
+	defaultDiskBytes   = 1 << 30
 	minMemoryBytes     = 64 << 10
+	minDiskBytes       = 4 << 20
 )
 
 // Store holds responses. Its methods, and those of what it returns, are safe for
@@ -41,11 +47,14 @@ const (
 type Store struct {
 	options Options
 	counts  counts
+	disk    *disk // nil: there is none
+	large   int64 // bodies of as many bytes are on disk only, if there is one
 
 	mu       sync.Mutex // guards what follows, and is taken before any shard's
 	spaces   map[string]*Space
 	held     int64 // bytes in memory, all together
 	inFlight int64 // of them, those of Writers
+	heads    int64 // of them, those of keys and heads
 	entries  int
 	memory   fifo // of the bodies in memory
 	purges   purgeLog
@@ -64,18 +73,42 @@ func Open(o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	o.EntryBytes = min(o.EntryBytes, o.MemoryBytes/4)
-	return &Store{options: o, spaces: make(map[string]*Space)}, nil
+	o.DiskBytes = cmp.Or(o.DiskBytes, defaultDiskBytes)
+	if o.DiskBytes < minDiskBytes {
+		return nil, fmt.Errorf("a disk tier of %d bytes: %w", o.DiskBytes, ErrArgument)
+	}
+	room := o.MemoryBytes
+	if o.Disk != "" {
+		room = o.DiskBytes
+	}
+	o.EntryBytes = min(o.EntryBytes, room/4)
+	s := &Store{options: o, spaces: make(map[string]*Space), large: min(largeBytes, o.MemoryBytes/16)}
+	if o.Disk != "" {
+		if err := openDisk(s); err != nil {
+			return nil, fmt.Errorf("cache on disk: %w", err)
+		}
+	}
+	return s, nil
 }
 
-// Close ends what the store does by itself. It is called after its last use.
-func (s *Store) Close() error { return nil }
+// Close writes down what is to outlive the process, and ends what the store does by
+// itself. It is called after the last use of what it returned.
+func (s *Store) Close() error {
+	if s.disk == nil {
+		return nil
+	}
+	return s.disk.close()
+}
 
 // Space returns what the named policy has: the same for the life of the process,
 // whichever version of the policy asks.
 func (s *Store) Space(name string) *Space {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.space(name)
+}
+
+func (s *Store) space(name string) *Space {
 	sp, there := s.spaces[name]
 	if !there {
 		sp = newSpace(s, name)
@@ -94,7 +127,7 @@ type counts struct {
 
 // Stats is a Store at one moment; counts begin when it is opened.
 type Stats struct {
-	Memory Tier
+	Memory, Disk Tier
 	// InFlight are the bytes of memory that responses take while they are being
 	// stored; Memory.Bytes counts them too.
 	InFlight int64
@@ -105,6 +138,11 @@ type Stats struct {
 	Dropped uint64
 	Purges  uint64 // calls of Purge
 	Purged  uint64 // entries that they removed or marked
+	// Unsaved are the entries that are to be written to disk, and Unwritten those that
+	// were not, because the disk was full, broken or too slow; DiskErrors are its
+	// errors, and Damaged the entries that it lost.
+	Unsaved                        int
+	Unwritten, DiskErrors, Damaged uint64
 }
 
 // Tier is one of the places where entries are.
@@ -119,9 +157,9 @@ type Tier struct {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{
+	stats := Stats{
 		Memory: Tier{
-			Entries: s.entries, Bytes: s.held + s.memory.ghosts.bytes(), Limit: s.options.MemoryBytes,
+			Entries: s.entries, Bytes: s.held + s.ghostBytes(), Limit: s.options.MemoryBytes,
 			Hits: s.counts.memoryHits.Load(), Evictions: s.counts.memoryEvictions.Load(),
 		},
 		InFlight: s.inFlight,
@@ -131,4 +169,14 @@ func (s *Store) Stats() Stats {
 		Purges:   s.counts.purges.Load(),
 		Purged:   s.counts.purged.Load(),
 	}
+	if d := s.disk; d != nil {
+		stats.Memory.Entries = s.memory.len() + d.unsaved
+		stats.Unsaved = d.unsaved
+		stats.Unwritten, stats.DiskErrors, stats.Damaged = d.dropped.Load(), d.failures.Load(), d.damaged.Load()
+		stats.Disk = Tier{
+			Entries: d.queue.len(), Bytes: d.bytes + d.left + d.index.bytes.Load(), Limit: s.options.DiskBytes,
+			Hits: d.hits.Load(), Evictions: d.evictions.Load(),
+		}
+	}
+	return stats
 }

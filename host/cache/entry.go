@@ -1,9 +1,7 @@
 package cache
 
 import (
-	"io"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -77,15 +75,20 @@ type item struct {
 	body  body
 
 	// Store.mu guards these.
-	current *Entry // nil: removed
-	head    int64  // bytes that its head counts
-	memory  node
+	current  *Entry // nil: removed
+	head     int64  // bytes that its head counts
+	inMemory int64  // and those that its body does
+	saving   bool   // its body is to be written to disk: it stays in memory until then
+	record   int64  // bytes of its record in the index on disk
+	memory   node
+	disk     node
 }
 
-// body is an entry's bytes.
-type body struct {
-	size int64
-	data atomic.Pointer[[]byte]
+func newItem(sp *Space, key string, size int64) *item {
+	it := &item{space: sp, key: key}
+	it.body.size = size
+	it.body.refs.Store(1)
+	return it
 }
 
 const (
@@ -114,6 +117,17 @@ func newEntry(h *Head, now time.Time) *Entry {
 	return e
 }
 
+func (e *Entry) addTrailer(fields []exchange.Field) {
+	for _, f := range fields {
+		e.Trailer = append(e.Trailer, exchange.Field{Name: strings.Clone(f.Name), Value: strings.Clone(f.Value)})
+	}
+}
+
+func soundTrailer(fields []exchange.Field) bool {
+	h := Head{Status: 200, Fields: fields}
+	return h.sound()
+}
+
 // text is a string that others are parts of.
 type text struct{ strings.Builder }
 
@@ -135,20 +149,4 @@ func (e *Entry) bytes(key string) int64 {
 		n += int64(len(t)) + int64(unsafe.Sizeof(t))
 	}
 	return n
-}
-
-// Open returns length bytes of the body from offset on, fewer if it ends before;
-// a negative length is all of them. It is what counts as a use of the entry: of a
-// response that is used without its body, open 0 bytes. The caller closes what it
-// gets; it stays whole when the entry is removed, and reads no copy of the body.
-func (e *Entry) Open(offset, length int64) (io.ReadCloser, error) {
-	if offset < 0 || offset > e.Size {
-		return nil, ErrArgument
-	}
-	if length < 0 || length > e.Size-offset {
-		length = e.Size - offset
-	}
-	e.item.memory.use()
-	e.item.space.store.counts.memoryHits.Add(1)
-	return exchange.NewBuffered((*e.item.body.data.Load())[offset : offset+length]), nil
 }

@@ -12,6 +12,10 @@ var (
 	// ErrPurged says that what a response would replace was purged while it was on
 	// its way: it may be from before.
 	ErrPurged = errors.New("it was purged before it was stored")
+	// ErrDamaged says that a stored body can't be read, or is not what was stored.
+	ErrDamaged = errors.New("the stored body is lost")
 	// ErrDone says that a Writer was committed or aborted before.
 	ErrDone = errors.New("the writer is done")
+
+	errChecksum = errors.New("it is not what was stored")
 )

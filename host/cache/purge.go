@@ -41,8 +41,8 @@ func (sel *Selector) matches(key string, e *Entry) bool {
 
 // Purge removes the entries that sel selects, or marks them if it is soft, and
 // returns how many they are. A response that was being stored meanwhile is dropped
-// or marked when it is whole: what is there after Purge was asked for after it. A
-// prefix or a tag looks at all entries of the space.
+// or marked when it is whole: what is there after Purge was asked for after it, also
+// when the process or the machine ends at once. A prefix or a tag looks at all entries of the space.
 func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
 	if !sel.sound() {
 		return 0, ErrArgument
@@ -61,6 +61,9 @@ func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
 		s.mu.Unlock()
 	}
 	s.counts.purged.Add(uint64(n))
+	if s.disk != nil {
+		s.disk.tidy(true)
+	}
 	return n, nil
 }
 
@@ -84,8 +87,10 @@ func (s *Store) purge(it *item, soft bool) int {
 func (sp *Space) find(sel *Selector) []*item {
 	var found []*item
 	if sel.Kind == Exact {
-		set := sp.shard(sel.Text).get(sel.Text)
-		for _, e := range set {
+		sh := sp.shard(sel.Text)
+		sh.mu.RLock()
+		defer sh.mu.RUnlock()
+		for _, e := range sh.entries[sel.Text] {
 			found = append(found, e.item)
 		}
 		return found

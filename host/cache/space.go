@@ -36,12 +36,6 @@ func (sp *Space) shard(key string) *shard {
 	return &sp.shards[maphash.String(sp.seed, key)%shards]
 }
 
-func (sh *shard) get(key string) []*Entry {
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.entries[key]
-}
-
 // Set is the entries under one key at one moment, newest first, at most
 // MaxVariants. The zero value is empty.
 type Set struct{ entries []*Entry }
@@ -55,12 +49,29 @@ func (s *Set) At(i int) *Entry { return s.entries[i] }
 
 // Close gives the entries back, and leaves the Set empty. What was opened stays
 // open.
-func (s *Set) Close() { s.entries = nil }
+func (s *Set) Close() {
+	for _, e := range s.entries {
+		d := e.item.space.store.disk
+		if d == nil {
+			break
+		}
+		e.item.body.release(d)
+	}
+	s.entries = nil
+}
 
 // Lookup returns what there is under key. It waits for nothing. The caller closes
 // the Set.
 func (sp *Space) Lookup(key string) Set {
-	entries := sp.shard(key).get(key)
+	sh := sp.shard(key)
+	sh.mu.RLock()
+	entries := sh.entries[key]
+	if sp.store.disk != nil {
+		for _, e := range entries { // there as long as the lock is held
+			e.item.body.refs.Add(1)
+		}
+	}
+	sh.mu.RUnlock()
 	if len(entries) == 0 {
 		sp.store.counts.misses.Add(1)
 	}
@@ -90,8 +101,9 @@ func without(list []*Entry, e *Entry) []*Entry {
 }
 
 // insert makes an entry visible, in the place of the one of its variant, and
-// makes room for it. Its body's bytes are held already. Store.mu is held.
-func (s *Store) insert(it *item, e *Entry) {
+// makes room for it. Its body's bytes are counted already: in memory, or in the
+// file f. Store.mu is held.
+func (s *Store) insert(it *item, e *Entry, f *file) {
 	it.current, e.item = e, it
 	it.head = e.bytes(it.key)
 	sp := it.space
@@ -111,11 +123,26 @@ func (s *Store) insert(it *item, e *Entry) {
 		s.forget(old.item)
 	}
 	s.held += it.head
+	s.heads += it.head
 	s.entries++
-	it.memory.item, it.memory.size = it, int64(cap(*it.body.data.Load()))+it.head
 	it.memory.hash = maphash.String(sp.seed, it.key) ^ maphash.String(sp.seed, e.Variant)
-	s.memory.add(&it.memory)
+	if f != nil {
+		s.disk.add(it, f)
+	}
+	if f == nil && s.disk != nil && s.disk.enqueue(it) {
+		return
+	}
+	s.toMemory(it)
 	s.fit()
+}
+
+// toMemory queues an item whose body is in memory, and that may leave it. Store.mu
+// is held.
+func (s *Store) toMemory(it *item) {
+	if it.body.data.Load() != nil {
+		it.memory.item, it.memory.size = it, it.inMemory+it.head
+		s.memory.add(&it.memory)
+	}
 }
 
 // replace gives an item that is there a new head, in its place. Store.mu is held.
@@ -130,10 +157,10 @@ func (s *Store) replace(it *item, e *Entry) {
 	more := e.bytes(it.key) - it.head
 	it.head += more
 	s.held += more
-	if it.memory.in != nil {
-		it.memory.in.bytes += more
+	s.heads += more
+	if s.disk != nil {
+		s.disk.note(it)
 	}
-	it.memory.size += more
 	s.fit()
 }
 
@@ -149,20 +176,54 @@ func (s *Store) remove(it *item) {
 func (s *Store) forget(it *item) {
 	it.current = nil
 	s.memory.remove(&it.memory)
-	s.held -= it.memory.size
+	s.held -= it.head
+	s.heads -= it.head
 	s.entries--
+	if !it.saving { // then it is still being read
+		s.held -= it.inMemory
+	}
+	if s.disk != nil {
+		s.disk.forget(it)
+	}
+	it.body.release(s.disk)
 }
 
-// fit removes entries until what is held is within its bound. Store.mu is held.
+// fit has bodies leave memory, or entries the store, until what is held is within
+// its bound. The heads of what is on disk have three quarters of it. Store.mu is
+// held.
 func (s *Store) fit() {
-	for s.held+s.memory.ghosts.bytes() > s.options.MemoryBytes {
-		n := s.memory.victim()
-		if n == nil {
+	limit := s.options.MemoryBytes
+	for s.held+s.ghostBytes() > limit {
+		if s.heads > limit/4*3 && s.disk.evict() {
+			continue
+		}
+		if n := s.memory.victim(); n != nil {
+			s.counts.memoryEvictions.Add(1)
+			s.leaveMemory(n.item)
+		} else if !s.disk.evict() {
 			return
 		}
-		s.counts.memoryEvictions.Add(1)
-		s.remove(n.item)
 	}
+}
+
+// leaveMemory ends an item's stay in memory: with all of it if it has no file.
+// Store.mu is held.
+func (s *Store) leaveMemory(it *item) {
+	if it.body.file.Load() == nil {
+		s.remove(it)
+		return
+	}
+	it.body.data.Store(nil)
+	s.held -= it.inMemory
+	it.inMemory = 0
+}
+
+func (s *Store) ghostBytes() int64 {
+	n := s.memory.ghosts.bytes()
+	if s.disk != nil {
+		n += s.disk.queue.ghosts.bytes()
+	}
+	return n
 }
 
 // Update gives an entry a new head, as a 304 response does, and returns the entry

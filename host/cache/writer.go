@@ -14,7 +14,9 @@ type Writer struct {
 	entry *Entry
 	since uint64 // the last purge before it began
 	data  []byte
-	held  int64 // bytes of memory that it has taken
+	held  int64  // bytes of memory that it has taken
+	spill *spill // where the body goes on disk; nil: it is in data
+	size  int64
 	limit int64
 	err   error // why it takes no more
 }
@@ -39,7 +41,7 @@ func (sp *Space) Create(key string, h Head) (*Writer, error) {
 	w := &Writer{space: sp, key: strings.Clone(key), since: since, limit: s.options.EntryBytes}
 	w.entry = newEntry(&h, s.options.Now())
 	if h.Size > 0 {
-		w.grow(min(h.Size, hintBytes))
+		_ = w.grow(min(h.Size, hintBytes)) // Write says so if there is no room
 	}
 	return w, nil
 }
@@ -50,34 +52,71 @@ const hintBytes = 256 << 10
 // Write adds to the body. It returns ErrTooLarge or ErrFull once a bound is
 // reached, from then on, and Commit does so too.
 func (w *Writer) Write(p []byte) (int, error) {
-	n := int64(len(w.data) + len(p))
+	n := w.size + int64(len(p))
 	if w.err == nil && n > w.limit {
 		w.err = ErrTooLarge
 	}
-	if w.err == nil && n > int64(cap(w.data)) {
-		w.grow(min(max(n, 2*int64(cap(w.data)), firstBytes), w.limit))
+	if w.err == nil {
+		w.err = w.add(p, n)
 	}
 	if w.err != nil {
 		w.release()
 		return 0, w.err
 	}
-	w.data = append(w.data, p...)
+	w.size = n
 	return len(p), nil
 }
 
+// add adds to the body, which has n bytes then.
+func (w *Writer) add(p []byte, n int64) error {
+	s := w.space.store
+	if w.spill == nil && n > int64(cap(w.data)) {
+		err := ErrFull
+		if s.disk == nil || n < s.large {
+			err = w.grow(min(max(n, 2*int64(cap(w.data)), firstBytes), w.limit))
+		}
+		if err != nil && s.disk != nil {
+			err = w.toDisk()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if w.spill != nil {
+		return w.spill.write(p)
+	}
+	w.data = append(w.data, p...)
+	return nil
+}
+
+// toDisk moves the body to disk.
+func (w *Writer) toDisk() (err error) {
+	if w.spill, err = w.space.store.disk.newSpill(); err == nil {
+		err = w.spill.write(w.data)
+	}
+	w.data = nil
+	w.space.store.reserve(-w.held)
+	w.held = 0
+	return err
+}
+
 // grow moves the body to n bytes of memory of its own.
-func (w *Writer) grow(n int64) {
+func (w *Writer) grow(n int64) error {
 	if !w.space.store.reserve(n) {
-		w.err = ErrFull
-		return
+		return ErrFull
 	}
 	w.data = append(make([]byte, 0, n), w.data...)
 	w.space.store.reserve(-w.held)
 	w.held = n
+	return nil
 }
 
-// release gives back the memory that w has taken.
+// release gives back the memory and the file that w has taken.
 func (w *Writer) release() {
+	if w.spill != nil {
+		w.spill.drop()
+		w.spill = nil
+	}
 	w.data = nil
 	w.space.store.reserve(-w.held)
 	w.held = 0
@@ -112,25 +151,22 @@ func (w *Writer) Commit(trailer ...exchange.Field) error {
 }
 
 func (w *Writer) commit(trailer []exchange.Field) error {
-	size := int64(len(w.data))
-	if w.err == nil && int64(cap(w.data))-size > size/8 {
-		w.grow(size)
+	if w.err == nil && !soundTrailer(trailer) {
+		w.err = ErrArgument
+	}
+	if w.err == nil && w.spill != nil {
+		w.err = w.spill.close()
+	}
+	if w.err == nil && w.spill == nil && int64(cap(w.data))-w.size > w.size/8 {
+		w.err = w.grow(w.size)
 	}
 	if w.err != nil {
 		return w.err
 	}
 	s, e := w.space.store, w.entry
-	if (&Head{Status: e.Status, Fields: trailer}).bytes() > MaxHeadBytes {
-		return ErrArgument
-	}
-	for _, f := range trailer {
-		e.Trailer = append(e.Trailer, exchange.Field{Name: strings.Clone(f.Name), Value: strings.Clone(f.Value)})
-	}
-	e.Size = size
-	it := &item{space: w.space, key: w.key}
-	it.body.size = size
-	data := w.data
-	it.body.data.Store(&data)
+	e.addTrailer(trailer)
+	e.Size = w.size
+	it := newItem(w.space, w.key, w.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	gone, soft := s.purges.since(w.since, w.space, w.key, e)
@@ -138,9 +174,23 @@ func (w *Writer) commit(trailer []exchange.Field) error {
 		return ErrPurged
 	}
 	e.Purged = soft
-	s.inFlight -= w.held // they are the entry's now
+	s.insert(it, e, w.give(it))
+	return nil
+}
+
+// give makes the body, and what it takes, the item's. Store.mu is held.
+func (w *Writer) give(it *item) *file {
+	if w.spill != nil {
+		f := w.spill.file
+		it.body.sum = w.spill.sum.Sum32()
+		w.spill = nil
+		return f
+	}
+	data := w.data
+	it.body.data.Store(&data)
+	it.inMemory = w.held
+	w.space.store.inFlight -= w.held
 	w.held = 0
-	s.insert(it, e)
 	return nil
 }
 
