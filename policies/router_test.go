@@ -1,13 +1,17 @@
 package policies
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/tier"
 )
@@ -74,6 +78,41 @@ func TestManyRoutes(t *testing.T) {
 			c.run(t, alone)
 		}
 	}
+}
+
+// TestRoutesInAFile: a manifest names the file of the routes.
+func TestRoutesInAFile(t *testing.T) {
+	const n = 30_000 // more than a manifest itself may have
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "routes.json"), []byte(routes(n)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := cli.ParseManifest(filepath.Join(folder, "proxy.toml"), []byte(`version = 1
+listener = [{ address = "127.0.0.1:0" }]
+upstream.blue.endpoints = ["ergo:echo"]
+service.upstream = "blue"
+policy.router = { source = "router", grants = ["ergo_identity", "ergo_route"] }
+
+[[edge.stage]]
+name = "route"
+
+  [[edge.stage.use]]
+  policy = "router"
+  config = { routes = "file:routes.json", unmatched = "refuse" }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(m.Edge.Stages[0].Uses[0].ResolvedConfig(), &config); err != nil {
+		t.Fatal(err)
+	}
+	s := newSuite(t, "router")
+	alone := s.alone(t, s.load(t, "routes", config))
+	c := &exchangeCase{Upstreams: []string{"blue"}, Request: requestInput{Target: fmt.Sprintf("/tenant-%d/x", n-2)}, Forward: new(requestWanted)}
+	c.run(t, alone)
+	c.Forward, c.Answer, c.Request.Target = nil, &responseWanted{Status: 404}, fmt.Sprintf("/tenant-%d/x", n+1)
+	c.run(t, alone)
 }
 
 // TestRouterReadsPathsAsTheGuardDoes: of a path that request-guard lets pass, the
