@@ -19,8 +19,8 @@ import (
 // Steps run in bash, each in one of its own, in a folder that looks like the
 // repository's as far as Files go. Three things are not as they stand: addresses
 // 127.0.0.1:PORT are free ones, the same in the page and in Files; "make build" is
-// done by go build; and "./ergo run ... &" runs until the test ends, while the next
-// step waits until it serves.
+// done by go build; and "./ergo run ... &" and "go run PACKAGE ... ADDRESS &" run until
+// the test ends, while the next step waits until they serve.
 type Tour struct {
 	Root  string   // of the repository, as seen by the test
 	Page  string   // below Root
@@ -126,8 +126,8 @@ func (w *tourist) take(s tourStep) {
 	case strings.HasPrefix(s.command, "./ergo run") && strings.HasSuffix(s.command, "&"):
 		w.start(s.command)
 		return
-	case strings.HasPrefix(s.command, "go run") && len(words) == 5:
-		w.serve(words[2], w.replace(words[3]))
+	case strings.HasPrefix(s.command, "go run") && strings.HasSuffix(s.command, " &"):
+		w.serve(words[2], strings.Fields(w.replace(strings.Join(words[3:len(words)-1], " "))))
 		return
 	}
 	command := exec.Command("bash", "-c", w.replace(s.command))
@@ -177,10 +177,12 @@ func (w *tourist) start(line string) {
 	Eventually(w, func() bool { return strings.Contains(log.String(), "admin API") }, "ergo serves")
 }
 
-// serve runs a package of the repository until the test ends.
-func (w *tourist) serve(pkg, address string) {
+// serve runs a package of the repository until the test ends. The last argument is the
+// address where it serves.
+func (w *tourist) serve(pkg string, arguments []string) {
 	w.Helper()
-	_, stop := w.run(exec.Command(w.compile(pkg, filepath.Base(pkg)), address))
+	_, stop := w.run(exec.Command(w.compile(pkg, filepath.Base(pkg)), arguments...))
+	address := arguments[len(arguments)-1]
 	w.Cleanup(func() { _ = stop() }) // it need not know how to stop
 	Eventually(w, func() bool {
 		c, err := net.Dial("tcp", address)
