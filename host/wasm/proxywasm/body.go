@@ -50,7 +50,7 @@ func (b *body) begin(s *stream, way int, m message, size int64) {
 // follow has the body stand in for the message's, whose head goes on with what was
 // gathered of it.
 func (b *body) follow(m message) {
-	if b.whole && b.ended {
+	if b.whole && b.ended && (m.trailer.Len() == 0 || m.header.Has("content-length")) { // else trailers need chunks
 		setLength(m, int64(len(b.ready)))
 	}
 	b.whole, b.owed = false, *m.length

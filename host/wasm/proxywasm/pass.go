@@ -87,7 +87,10 @@ func (s *stream) through(way int, cb callback, ends bool) error {
 	after, tells := m.header.Get("content-length")
 	changed := tells != told || after != before
 	if !s.shows(way, m) {
-		if changed { // of what the guest can't change, it can't tell the length
+		switch {
+		case changed && !tells && s.isOfAbsent(way): // that would be changed where it is sent
+			*m.length = exchange.UnknownLength
+		case changed: // of what the guest can't change, it can't tell the length
 			setField(m.header, "content-length", before, told)
 		}
 		return nil
@@ -143,6 +146,11 @@ func (s *stream) holdsHead(a action) bool {
 // shows reports whether a message has a body that the guest is to see.
 func (s *stream) shows(way int, m message) bool {
 	return *m.body != nil && s.fleet.bodies[way].shown
+}
+
+// isOfAbsent reports whether a message is the head of a body that is not sent with it.
+func (s *stream) isOfAbsent(way int) bool {
+	return way == response && s.x.Response.Body == nil && (s.x.Request.Method == "HEAD" || s.x.Response.Status == 304)
 }
 
 // gather shows the guest the body while its head is held, until the guest lets both

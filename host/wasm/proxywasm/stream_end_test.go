@@ -197,6 +197,41 @@ func TestLengthOfABodyThatIsNotShown(t *testing.T) {
 	}
 }
 
+// A guest that changes bodies says of HEAD's response what it would say of GET's.
+func TestLengthOfABodyThatIsAbsent(t *testing.T) {
+	p := load(t, in("response_headers", func(g *guest, _ []uint32) uint32 {
+		g.call("proxy_remove_header_map_value", mapResponseHeaders, "content-length")
+		return 0
+	}))
+	for _, c := range []struct {
+		method string
+		status int
+		length int64
+		told   string
+	}{
+		{"HEAD", 200, exchange.UnknownLength, ""}, {"GET", 304, exchange.UnknownLength, ""}, {"GET", 200, 0, "0"},
+	} {
+		x := newExchange(c.method, "/")
+		i, err := p.Acquire(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.OnRequestHead(i, x); err != nil {
+			t.Fatal(err)
+		}
+		respondWith(x)
+		x.Response.Status = c.status
+		x.Response.Header.Add("Content-Length", "0")
+		if err := p.OnResponseHead(i, x); err != nil {
+			t.Fatal(err)
+		}
+		if told := x.Response.Header.Value("content-length"); x.Response.Length != c.length || told != c.told {
+			t.Errorf("%s %d: got %d, told %q", c.method, c.status, x.Response.Length, told)
+		}
+		p.Release(i)
+	}
+}
+
 // tunnel is an upstream's side of a connection.
 type tunnel struct{ pieces }
 
