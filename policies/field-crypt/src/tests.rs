@@ -264,6 +264,26 @@ fn every_character_is_text() {
 }
 
 #[test]
+fn long_texts_are_read_in_words() {
+    for at in 0..20 {
+        let text = |character: &str| {
+            format!("{{\"b\":\"{}{character}{}\",\"a\":1}}", "x".repeat(at), "y".repeat(19 - at))
+        };
+        for character in
+            [" ", "!", "#", "[", "]", "~", "\u{7f}", "\u{80}", "é", "\\\"", "\\\\", "\\n"]
+        {
+            let document = text(character);
+            let want = document.replace(":1}", ":<0:1>}");
+            assert_eq!(rewritten(&["$.a"], &document), Ok(want), "{document}");
+        }
+        for character in ["\"", "\u{0}", "\u{1f}", "\n", "\\"] {
+            let document = text(character);
+            assert_eq!(rewritten(&["$.a"], &document), Err(Refusal::Malformed), "{document}");
+        }
+    }
+}
+
+#[test]
 fn an_empty_body_is_no_document() {
     let automaton = automaton(&["$.a"]);
     assert_eq!(rewrite(&automaton, [&b""[..]], 0, false), Ok(Vec::new()));
