@@ -46,6 +46,9 @@ type Fake struct {
 	KV       map[string]*FakeEntry // what ergo_kv holds
 	KVDown   bool                  // its store is not available
 	Keys     []FakeKey             // that ergo_crypto uses
+	// ContentKeys are keys for content that are not dropped: what each encrypts with.
+	ContentKeys    map[uint32]string
+	lastContentKey uint32
 
 	kvVersion uint64 // the last one drawn
 }
