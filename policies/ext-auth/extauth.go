@@ -76,9 +76,7 @@ func (e *extAuth) pass(r guest.Request, d decision) guest.Flow {
 			return unavailable(r)
 		}
 	}
-	for _, name := range e.strip {
-		r.Header().Remove(name)
-	}
+	e.stripFrom(r)
 	for _, name := range e.upstreamHeaders {
 		for _, value := range d.values(name) {
 			r.Header().Add(name, value)
@@ -126,9 +124,17 @@ func (e *extAuth) fail(r guest.Request, err error) guest.Flow {
 	}
 	guest.Log(guest.Warn, "the service has not decided: "+why)
 	if e.failOpen {
+		e.stripFrom(r)
 		return guest.Continue
 	}
 	return unavailable(r)
+}
+
+// stripFrom removes what was for the service alone.
+func (e *extAuth) stripFrom(r guest.Request) {
+	for _, name := range e.strip {
+		r.Header().Remove(name)
+	}
 }
 
 func unavailable(r guest.Request) guest.Flow {
