@@ -6,15 +6,11 @@ use ergo_sdk::{Config, ConfigError, Flow, Policy, Request, Target};
 
 use keys::Keys;
 
-/// Each dash of the consumer header doubles its look-alikes.
-const MAX_DASHES: usize = 4;
-
 /// The policy, as configured.
 pub struct ApiKey {
     header: Option<String>,
     query: Option<String>,
     consumer_header: String,
-    look_alikes: Vec<String>,
     forward_key: bool,
     challenge: String,
     keys: Keys,
@@ -29,12 +25,7 @@ impl Policy for ApiKey {
             return Err(object.error("says neither header nor query: where is the key?"));
         }
         let consumer_header = match object.optional("consumer_header") {
-            Some(node) => match node.header_name()? {
-                name if name.matches('-').count() > MAX_DASHES => {
-                    return Err(node.error("expected a name with at most four dashes"));
-                }
-                name => name,
-            },
+            Some(node) => node.header_name()?,
             None => "x-consumer".to_owned(),
         };
         if header.as_ref() == Some(&consumer_header) {
@@ -50,7 +41,6 @@ impl Policy for ApiKey {
         let policy = ApiKey {
             header,
             query,
-            look_alikes: look_alikes(&consumer_header),
             consumer_header,
             forward_key: object.flag("forward_key")?,
             challenge: ["ApiKey realm=\"", realm, "\""].concat(),
@@ -66,10 +56,9 @@ impl Policy for ApiKey {
         let Some(consumer) = key.and_then(|key| self.keys.find(&key)) else {
             return self.deny(request);
         };
-        self.remove_look_alikes(request);
-        match consumer {
-            Some(name) => request.headers().set(&self.consumer_header, name),
-            None => request.headers().remove(&self.consumer_header),
+        self.remove_consumer(request);
+        if let Some(name) = consumer {
+            request.headers().set(&self.consumer_header, name);
         }
         if !self.forward_key {
             self.strip(request, target);
@@ -96,8 +85,7 @@ impl ApiKey {
     /// Refuses without saying whether the key was missing or wrong. The consumer header is removed here
     /// too: where one of several policies is enough, the request may still go on after this answer.
     fn deny(&self, request: &Request) -> Flow {
-        request.headers().remove(&self.consumer_header);
-        self.remove_look_alikes(request);
+        self.remove_consumer(request);
         request
             .answer(401)
             .header("www-authenticate", &self.challenge)
@@ -105,10 +93,9 @@ impl ApiKey {
             .text("a valid API key is required\n")
     }
 
-    fn remove_look_alikes(&self, request: &Request) {
-        for name in &self.look_alikes {
-            request.headers().remove(name);
-        }
+    /// Removes what the client sent in the consumer header, also under names with underscores.
+    fn remove_consumer(&self, request: &Request) {
+        request.headers().remove_alike(&[&self.consumer_header]);
     }
 
     fn strip(&self, request: &Request, target: Option<Target>) {
@@ -122,21 +109,6 @@ impl ApiKey {
             }
         }
     }
-}
-
-/// The spellings of a field name with underscores in place of some dashes or all: many applications
-/// see `x_consumer` and `x-consumer` as one field.
-fn look_alikes(name: &str) -> Vec<String> {
-    let mut spellings = vec![String::new()];
-    for character in name.chars() {
-        let with_underscores = match character {
-            '-' => spellings.iter().map(|start| format!("{start}_")).collect(),
-            _ => Vec::new(),
-        };
-        spellings.iter_mut().for_each(|start| start.push(character));
-        spellings.extend(with_underscores);
-    }
-    spellings.split_off(1)
 }
 
 ergo_sdk::policy!(ApiKey);
@@ -207,8 +179,6 @@ mod tests {
 
     #[test]
     fn removes_look_alikes_of_the_consumer_header() {
-        assert_eq!(look_alikes("x-a-b"), ["x_a-b", "x-a_b", "x_a_b"]);
-        assert!(look_alikes("user").is_empty());
         for key in ["secret", "wrong"] {
             let mut host =
                 Host::new("GET", "/").header("x-api-key", key).header("X_Consumer", "root");
