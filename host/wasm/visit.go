@@ -19,6 +19,8 @@ type Visit interface {
 
 // Ender is what a capability keeps of a visit.
 type Ender interface {
+	// Fail drops what a phase began that failed. End follows.
+	Fail()
 	// End lets go of everything. Nobody uses it any more.
 	End()
 }

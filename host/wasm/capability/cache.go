@@ -23,7 +23,7 @@ import (
 //	scheme(buf, limit) -> len                           "http" or "https", as the client speaks
 //	lookup(key, key_len) -> count                       entries under a key, newest first; -1: a bad key
 //	get_entry(i, buf, limit) -> len                     what there is of an entry, see below; -1: there is none
-//	get_fields(i, buf, limit) -> i64                    count<<32 | len of "name\0value\0" for each; -1: none
+//	get_fields(i, buf, limit) -> i64                    count<<32 | len of "name\0value\0" for each, names in lower case; -1: none
 //	serve(i, status, offset i64, length i64) -> status  makes the response from an entry
 //	store(key, key_len, variant, variant_len, meta, meta_len, tags, tags_len, without, without_len) -> status
 //	update(i, fields, fields_len, meta, meta_len) -> status
@@ -110,6 +110,7 @@ type cacheVisit struct {
 	ready   exchange.Response
 
 	flight  *cache.Flight // that it leads; nil: none
+	taken   *capture      // the response that it stores; nil: none
 	until   time.Duration // of all waits, on exchange.Clock; 0: there was none
 	outcome cache.Outcome // of the last wait
 }
@@ -138,6 +139,14 @@ func cacheOf(ctx context.Context) *cacheVisit {
 func (v *cacheVisit) End() {
 	v.set.Close()
 	v.land(false)
+}
+
+// Fail follows wasm.Ender: a response that was to be stored is not, whatever body the
+// exchange goes on with.
+func (v *cacheVisit) Fail() {
+	if v.taken != nil {
+		v.taken.breakOff()
+	}
 }
 
 // land ends the fetch that the exchange leads, if it does.
@@ -208,11 +217,21 @@ func getCacheFields(ctx context.Context, mod api.Module, stack []uint64) {
 	}
 	b := v.scratch[:0]
 	for _, f := range e.Header.Fields() {
-		b = append(append(b, f.Name...), 0)
+		b = append(appendLower(b, f.Name), 0)
 		b = append(append(b, f.Value...), 0)
 	}
 	v.scratch = b
 	stack[0] = uint64(e.Header.Len())<<32 | give(mod, stack[1], stack[2], view(b))
+}
+
+func appendLower(b []byte, name string) []byte {
+	for _, c := range []byte(name) {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	return b
 }
 
 func serveCache(ctx context.Context, _ api.Module, stack []uint64) {
@@ -283,8 +302,8 @@ func storeCache(ctx context.Context, mod api.Module, stack []uint64) {
 		stack[0] = storeStatus(err)
 		return
 	}
-	taken := &capture{body: r.Body, writer: w, trailer: &r.Trailer, flight: v.flight}
-	v.flight = nil
+	taken := &capture{body: r.Body, left: r.Length, writer: w, trailer: &r.Trailer, flight: v.flight}
+	v.flight, v.taken = nil, taken
 	if r.Body == nil {
 		taken.commit()
 	} else {

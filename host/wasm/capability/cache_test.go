@@ -122,7 +122,7 @@ func TestCacheStoresAndServes(t *testing.T) {
 		t.Errorf("got entry %q, want %q", got, want)
 	}
 	n, err = c.call("get_fields", 0, 8192, 1024)
-	if err != nil || n>>32 != 1 || c.memory(8192, uint32(n)) != "Content-Type\x00text/plain\x00" {
+	if err != nil || n>>32 != 1 || c.memory(8192, uint32(n)) != "content-type\x00text/plain\x00" {
 		t.Errorf("got %d fields %q, %v", n>>32, c.memory(8192, uint32(n)), err)
 	}
 	for _, tc := range []struct {
@@ -165,6 +165,8 @@ func TestCacheDropsWhatIsNotWhole(t *testing.T) {
 	for name, body := range map[string]io.Reader{
 		"broken off": io.MultiReader(strings.NewReader("half"), failing{}),
 		"too large":  strings.NewReader(strings.Repeat("x", 2<<20)),
+		"shorter":    strings.NewReader("who"),
+		"longer":     strings.NewReader("whole and more"),
 		"closed":     nil,
 	} {
 		c.respond(200, "whole")
@@ -185,6 +187,38 @@ func TestCacheDropsWhatIsNotWhole(t *testing.T) {
 	c.respond(200, "")
 	c.want(2, "store", "", "v", "", "", "")
 	c.want(2, "store", "key", strings.Repeat("v", maxVariant+1), "", "", "")
+}
+
+// TestCacheFindsWhatAClientHasWhole reads a body of known length to its last byte and
+// no further, as clients do.
+func TestCacheFindsWhatAClientHasWhole(t *testing.T) {
+	c := newCacher(t, newPolicyCache(t))
+	c.respond(200, "whole")
+	c.want(0, "store", "key", "v", "", "", "")
+	if _, err := io.ReadFull(c.x.Response.Body, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	c.want(1, "lookup", "key")
+}
+
+// TestCacheForgetsWhatAFailedPhaseStored has a guest fail that asked for a response to
+// be stored: nobody reads the body that would end the fetch.
+func TestCacheForgetsWhatAFailedPhaseStored(t *testing.T) {
+	responses := newPolicyCache(t)
+	c := newCacher(t, responses)
+	c.want(0, "join", "key", 1000)
+	c.respond(200, "whole")
+	c.want(0, "store", "key", "v", "", "", "")
+	c.stay.kept.Fail()
+	body := c.x.Response.Body
+	c.next()
+	if got := responses.Fetches.Stats(); got.Flights != 0 {
+		t.Errorf("%d fetches are under way after it", got.Flights)
+	}
+	if text, err := io.ReadAll(body); string(text) != "whole" || err != nil {
+		t.Errorf("the body is %q, %v", text, err)
+	}
+	c.want(0, "lookup", "key")
 }
 
 type failing struct{}

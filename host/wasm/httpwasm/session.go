@@ -96,6 +96,9 @@ func (s *session) respond(in phase) (changed bool, err error) {
 		return false, err
 	}
 	if err := s.guest.handleResponse(s.ctx, in == failurePhase); err != nil {
+		if s.kept != nil {
+			s.kept.Fail()
+		}
 		return false, s.policy.failure(err)
 	}
 	return s.finishResponse(), nil
