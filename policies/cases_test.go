@@ -269,7 +269,7 @@ func (s *suite) alone(t testing.TB, p policy.Policy) *tier.Tier {
 	t.Helper()
 	slot := &tier.Slot{Name: s.artifact.File.Name, Version: s.artifact.File.Version, Policy: p}
 	made, err := tier.New(tier.Spec{
-		Name: "edge", Metrics: telemetry.NewMetrics("test"), Config: manifest.Tier{MaxInFlight: 1},
+		Name: "edge", Metrics: telemetry.NewMetrics("test"), Config: manifest.Tier{MaxInFlight: 256},
 		Stages: []tier.StageSpec{{Stage: manifest.Stage{Name: "alone"}, Uses: []tier.UseSpec{{Slot: slot}}}},
 	})
 	if err != nil {

@@ -63,8 +63,13 @@ func (s *stream) onResponse() (answered bool, err error) {
 // belongs to that.
 func (s *stream) through(way int, cb callback, ends bool) error {
 	m := s.message(way)
-	before, told := m.header.Get("content-length")
 	size := *m.length
+	if way == response && size > 0 && s.shows(way, m) && !m.header.Has("content-length") {
+		// What another policy answered has a length that no field tells. Who changes
+		// the body removes that field, so it has to be there.
+		m.header.Add("content-length", strconv.FormatInt(size, 10))
+	}
+	before, told := m.header.Get("content-length")
 	next, err := s.head(way, cb, ends)
 	if err == nil && way == request && s.shows(way, m) {
 		s.setAside()
