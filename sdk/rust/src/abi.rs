@@ -11,7 +11,7 @@ pub use imports::*;
 pub use crate::testing::abi::*;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::testing::kv::*;
+pub(crate) use crate::testing::{cache::*, kv::*};
 
 /// Kinds of header list: the first parameter of the header functions.
 pub const REQUEST: u32 = 0;
@@ -136,6 +136,55 @@ mod imports {
             value_length: usize,
         ) -> u32;
         pub fn forget() -> u32;
+    }
+
+    #[link(wasm_import_module = "ergo_cache")]
+    unsafe extern "C" {
+        #[link_name = "scheme"]
+        pub fn cache_scheme(buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "lookup"]
+        pub fn cache_lookup(key: *const u8, length: usize) -> i32;
+        #[link_name = "get_entry"]
+        pub fn cache_entry(index: u32, buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "get_fields"]
+        pub fn cache_fields(index: u32, buf: *mut u8, limit: usize) -> u64;
+        #[link_name = "serve"]
+        pub fn cache_serve(index: u32, status: u32, offset: i64, length: i64) -> u32;
+        #[link_name = "store"]
+        pub fn cache_store(
+            key: *const u8,
+            key_length: usize,
+            variant: *const u8,
+            variant_length: usize,
+            meta: *const u8,
+            meta_length: usize,
+            tags: *const u8,
+            tags_length: usize,
+            left_out: *const u8,
+            left_out_length: usize,
+        ) -> u32;
+        #[link_name = "update"]
+        pub fn cache_update(
+            index: u32,
+            fields: *const u8,
+            fields_length: usize,
+            meta: *const u8,
+            meta_length: usize,
+        ) -> u32;
+        #[link_name = "join"]
+        pub fn cache_join(key: *const u8, length: usize, timeout_ms: u32) -> u32;
+        #[link_name = "release"]
+        pub fn cache_release();
+        #[link_name = "refresh"]
+        pub fn cache_refresh() -> u32;
+        #[link_name = "is_refresh"]
+        pub fn cache_is_refresh() -> u32;
+        #[link_name = "purge"]
+        pub fn cache_purge(kind: u32, text: *const u8, length: usize, soft: u32) -> i32;
+        #[link_name = "remember"]
+        pub fn cache_remember(bytes: *const u8, length: usize) -> u32;
+        #[link_name = "recall"]
+        pub fn cache_recall(buf: *mut u8, limit: usize) -> usize;
     }
 
     #[link(wasm_import_module = "ergo_http")]

@@ -5,6 +5,7 @@ mod abi;
 pub mod base64;
 mod body;
 mod buffer;
+pub mod cache;
 pub mod clock;
 mod config;
 pub mod crypto;

@@ -26,6 +26,7 @@
 //! It keeps to the ABI's buffer protocol, but does not know phases: what a policy may do when is for
 //! tests in the real host.
 
+pub mod cache;
 mod calls;
 mod content;
 mod crypto;
@@ -87,6 +88,8 @@ pub struct Host {
     /// Whether its store is not available.
     pub kv_down: bool,
     kv_version: u64,
+    /// What `ergo_cache` holds.
+    pub cache: cache::Cache,
     /// What calls to other hosts are answered, one after another; beyond them none is granted.
     pub answers: Vec<Answered>,
     /// The calls that were made: method, URL, fields with NUL after each name and value, body.
@@ -171,6 +174,11 @@ impl Host {
     /// Runs the policy's response phase.
     pub fn response<P: Policy>(&mut self, policy: &P, context: u32) {
         self.during(|| policy.response(&Response::new(), context, false))
+    }
+
+    /// Runs the policy's response phase where nothing behind it could answer.
+    pub fn failure<P: Policy>(&mut self, policy: &P, context: u32) {
+        self.during(|| policy.response(&Response::new(), context, true))
     }
 
     /// Runs `act` with this as the host that the SDK's functions reach.
