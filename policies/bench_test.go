@@ -36,7 +36,7 @@ func (s *suite) visit(b *testing.B, c *exchangeCase, p policy.Policy) {
 		x.Reset()
 		x.Lap()
 		header := x.Request.Header
-		x.ID, x.Conn, x.ClientIP, x.Upstreams, x.Request = from.ID, from.Conn, from.ClientIP, from.Upstreams, from.Request
+		x.ID, x.Conn, x.ClientIP, x.Upstreams, x.Request, x.Began = from.ID, from.Conn, from.ClientIP, from.Upstreams, from.Request, x.Now
 		x.Request.Header = header
 		x.Request.Header.CopyFrom(&from.Request.Header)
 		if c.Request.Body != "" {

@@ -27,7 +27,8 @@ type refuseCase struct {
 	Says   string         `toml:"says"` // part of the reason
 }
 
-// exchangeCase is one exchange: what the policy sees and what must come of it.
+// exchangeCase is one exchange: what the policy sees and what must come of it, and
+// those that follow.
 type exchangeCase struct {
 	Name      string          `toml:"name"`
 	Config    string          `toml:"config"` // default "example"
@@ -37,6 +38,7 @@ type exchangeCase struct {
 	Forward   *requestWanted  `toml:"forward"`
 	Upstream  *responseInput  `toml:"upstream"`
 	Response  *responseWanted `toml:"response"`
+	Then      []exchangeCase  `toml:"then"` // one after another; name and config are the first one's
 }
 
 type requestInput struct {
@@ -55,6 +57,7 @@ type responseInput struct {
 	Status int               `toml:"status"` // default 200
 	Header map[string]values `toml:"header"`
 	Body   string            `toml:"body"`
+	Fails  bool              `toml:"fails"` // it can't be reached
 }
 
 type requestWanted struct {

@@ -280,6 +280,16 @@ func (s *suite) alone(t testing.TB, p policy.Policy) *tier.Tier {
 }
 
 func (c *exchangeCase) run(t *testing.T, alone *tier.Tier) {
+	c.carry(t, alone)
+	for i := range c.Then {
+		c.Then[i].carry(t, alone)
+		if t.Failed() {
+			t.Fatalf("so far in exchange %d of the case", i+2)
+		}
+	}
+}
+
+func (c *exchangeCase) carry(t *testing.T, alone *tier.Tier) {
 	if (c.Answer == nil) == (c.Forward == nil) {
 		t.Fatal("a case wants either answer or forward")
 	}
@@ -321,6 +331,7 @@ func (c *exchangeCase) exchange(t testing.TB) *exchange.Exchange {
 	}
 	x := &exchange.Exchange{
 		ID:        "case",
+		Began:     exchange.Clock(),
 		Conn:      &exchange.Conn{Remote: netip.AddrPortFrom(client, 4711)},
 		ClientIP:  client,
 		Upstreams: known(c.Upstreams),
@@ -361,6 +372,10 @@ func (r *requestInput) identify(t testing.TB, x *exchange.Exchange) {
 func (r *responseInput) answer(x *exchange.Exchange) {
 	x.Response.Status = 200
 	if r == nil {
+		return
+	}
+	if r.Fails {
+		x.Fail(&exchange.Failure{Cause: exchange.CauseRefused, Status: 502, Err: errors.New("unreachable")})
 		return
 	}
 	x.Response.Status = cmp.Or(r.Status, 200)
