@@ -8,7 +8,7 @@ export GOFLAGS ?= -buildvcs=false
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## builds ./ergo
@@ -57,6 +57,10 @@ soak: build ## 2,000 swaps under constant load with the real binary; FLAGS='-swa
 .PHONY: soak-wasm
 soak-wasm: build ## ten minutes of hostile guests beside sound ones with the real binary; FLAGS='-for 30s'
 	$(GO) run ./host/internal/soak -wasm $(FLAGS)
+
+.PHONY: cache-tests
+cache-tests: build ## the public suite for HTTP caches on the real binary, held against what is recorded; needs npm; FLAGS='-id CASE'
+	$(GO) run ./host/internal/cachetests $(FLAGS)
 
 .PHONY: policies
 policies: ## rebuilds every policies/*/policy.wasm
