@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/hosttest"
+)
+
+// TestManyWaitForOneFetch has 2,000 clients ask for what nobody has: one of them
+// fetches it, none of them holds one of the policy's four instances meanwhile, and
+// all get it.
+func TestManyWaitForOneFetch(t *testing.T) {
+	const connections, streams = 20, 100
+	var fetched atomic.Int64
+	release := make(chan struct{})
+	origin := hosttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fetched.Add(1)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprint(w, "for all")
+	}))
+	h := start(t, fmt.Sprintf(`listener = [{ name = "plain", address = "127.0.0.1:0" }]
+edge.max_in_flight = %d
+upstream.origin.endpoints = [%q]
+service.upstream = "origin"
+[policy.cache]
+source = %q
+grants = ["ergo_cache", "ergo_clock"]
+limits.instances = 4
+[[edge.stage]]
+name = "cache"
+use = [{ policy = "cache", config = { wait = "60s" } }]
+`, connections*streams, origin.URL, shipped(t, "cache")))
+
+	var crowd sync.WaitGroup
+	for range connections {
+		c := h.client(t, h2c)
+		for range streams {
+			crowd.Go(func() { c.wantCached(t, "for all") })
+		}
+	}
+	looks, late := time.NewTicker(10*time.Millisecond), time.Now().Add(patience)
+	defer looks.Stop()
+	for h.inFlight(t) < connections*streams && time.Now().Before(late) {
+		<-looks.C
+	}
+	if got := h.inFlight(t); got != connections*streams {
+		t.Errorf("got %d exchanges that wait, want %d", got, connections*streams)
+	}
+	close(release)
+	crowd.Wait()
+	if got := fetched.Load(); got != 1 {
+		t.Errorf("got %d fetches, want 1", got)
+	}
+}
+
+func (c *client) wantCached(t *testing.T, want string) {
+	resp, err := c.transport.RoundTrip(c.request(t, "GET", "/crowded", nil))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || string(body) != want {
+		t.Errorf("got %d %q, %v", resp.StatusCode, body, err)
+	}
+}
