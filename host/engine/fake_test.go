@@ -37,6 +37,7 @@ type marker struct {
 	Gate   string `json:"gate"`   // of the loader, to wait at
 	Panic  string `json:"panic"`  // the phase to panic in: load, request, response or done
 	Stall  bool   `json:"stall"`  // loading does not end before its context
+	Repeat bool   `json:"repeat"` // has each client's request carried once more
 
 	loader   *fakeLoader
 	closed   atomic.Bool
@@ -49,10 +50,16 @@ type fakeLoader struct {
 	loaded   []*marker
 	gates    map[string]chan struct{}
 	stalling chan struct{} // told of each Load that stalls
+	repeated chan bool     // what came of each Repeat
+	seen     chan string   // marks of the responses to the repetitions
+	ended    chan struct{} // told of the end of each
 }
 
 func newFakeLoader() *fakeLoader {
-	return &fakeLoader{gates: map[string]chan struct{}{}, stalling: make(chan struct{}, 8)}
+	return &fakeLoader{
+		gates: map[string]chan struct{}{}, stalling: make(chan struct{}, 8),
+		repeated: make(chan bool, 2*maxRepeats), seen: make(chan string, 2*maxRepeats), ended: make(chan struct{}, 2*maxRepeats),
+	}
 }
 
 func (l *fakeLoader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, error) {
@@ -157,6 +164,9 @@ func (m *marker) OnRequestHead(_ policy.Instance, x *exchange.Exchange) (policy.
 		panic("told to panic")
 	}
 	x.Request.Header.Add("x-marks", m.Mark)
+	if m.Repeat && !x.Repeated {
+		m.loader.repeated <- x.Repeater.Repeat(func() { m.loader.ended <- struct{}{} })
+	}
 	if m.Gate != "" {
 		<-m.loader.gates[m.Gate]
 	}
@@ -172,6 +182,9 @@ func (m *marker) OnResponseHead(_ policy.Instance, x *exchange.Exchange) error {
 		panic("told to panic")
 	}
 	x.Response.Header.Add("x-marks", m.Mark)
+	if m.Repeat && x.Repeated {
+		m.loader.seen <- x.Response.Header.Value("x-seen") + " " + strings.Join(x.Response.Header.AppendValues(nil, "x-marks"), ",")
+	}
 	return nil
 }
 
@@ -224,6 +237,7 @@ trap = { type = "boolean" }
 refuse = { type = "boolean" }
 panic = { type = "string" }
 stall = { type = "boolean" }
+repeat = { type = "boolean" }
 `)
 	b.write("marker/policy.wasm", "\x00asm\x01\x00\x00\x00")
 	b.start()

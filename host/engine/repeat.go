@@ -22,13 +22,20 @@ var _ exchange.Repeater = (*ride)(nil)
 // itself still keeps it open.
 func (r *ride) Repeat(done func()) bool {
 	g, i := r.g, r.entered-1
+	if i < 0 || !repeatable(&r.x.Request) {
+		return false
+	}
+	from, at := r.walks[i].Here()
+	if !at {
+		return false
+	}
 	if g.repeats.Add(1) > maxRepeats {
 		g.repeats.Add(-1)
 		return false
 	}
 	x := copyOf(r.x)
 	x.Life().Narrow(x.Began + repeatTimeout)
-	again := &ride{x: x, life: x.Life(), g: g, seat: r.seat, first: i, entered: i, from: r.walks[i].Here()}
+	again := &ride{x: x, life: x.Life(), g: g, seat: r.seat, first: i, entered: i, from: from}
 	x.Repeater = again
 	if ended := g.board(again); ended != nil {
 		again.life.End(ended)
@@ -39,6 +46,11 @@ func (r *ride) Repeat(done func()) bool {
 		again.repeat()
 	}()
 	return true
+}
+
+// repeatable reports whether a request is whole without a body and ends with its response.
+func repeatable(r *exchange.Request) bool {
+	return r.Body == nil && r.Upgrade == "" && r.Method != "CONNECT"
 }
 
 // repeat carries the copy to the last byte of its response.
@@ -86,6 +98,10 @@ func copyOf(x *exchange.Exchange) *exchange.Exchange {
 	y.Identity = exchange.Identity{Subject: strings.Clone(x.Identity.Subject), Method: strings.Clone(x.Identity.Method)}
 	for _, a := range x.Identity.Attributes {
 		y.Identity.Attributes = append(y.Identity.Attributes, exchange.Attribute{Name: strings.Clone(a.Name), Value: strings.Clone(a.Value)})
+	}
+	for _, p := range x.Properties {
+		p.Name, p.Value = strings.Clone(p.Name), strings.Clone(p.Value)
+		y.Properties = append(y.Properties, p)
 	}
 	y.Route = x.Route
 	y.Route.Upstream, y.Route.HashKey = strings.Clone(x.Route.Upstream), strings.Clone(x.Route.HashKey)

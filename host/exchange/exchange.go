@@ -215,11 +215,11 @@ type Exchange struct {
 
 // Repeater is who carries an exchange, and can do so once more.
 type Repeater interface {
-	// Repeat has a copy of the request, without a body, as it is now, carried in the
-	// background: by the same generation, from the policy on that has the exchange at hand
+	// Repeat has a copy of the request, as it is now, carried in the background: by the same generation, from the policy on that has the exchange at hand
 	// in a request phase, that one included. Nobody gets the response, which passes back
 	// through the same policies to its last byte. done is called at the end, whatever that
-	// was. It reports false, and does nothing, if there are too many already.
+	// was. It reports false, and does nothing, if there are too many already, if no policy
+	// has the request at hand, or if it has a body or wants another protocol.
 	Repeat(done func()) bool
 }
 

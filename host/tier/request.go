@@ -23,36 +23,40 @@ func (t *Tier) Request(w *Walk, x *exchange.Exchange) (isAnswered bool, f *excha
 	return t.RequestFrom(w, x, Place{})
 }
 
-// Place is that of a policy's use in a tier. The zero value is the first one.
-type Place struct{ stage, use int }
-
-// Here returns the place of the policy that has the exchange at hand, or met it last.
-func (w *Walk) Here() Place {
-	if w.at == nil {
-		return Place{}
-	}
-	return w.at.place
+// Place is that of a policy's use in a tier. The zero value is before the first one.
+type Place struct {
+	stage, use int
+	met        bool // an exchange was there: the stage's condition held for it
 }
 
-// RequestFrom is Request from a place of the same tier on. In a stage of kind any it is
-// the whole stage.
+// Here returns the place of the policy that has the exchange's request at hand. It
+// reports false if none has.
+func (w *Walk) Here() (Place, bool) {
+	if w.at == nil || w.stage == nil {
+		return Place{}, false
+	}
+	return w.at.place, true
+}
+
+// RequestFrom is Request from a place of the same tier on. The stage of that place is
+// met whatever its condition says of the request by now. A stage of kind any is met as
+// a whole: that one of its policies let an exchange pass says nothing of the others.
 func (t *Tier) RequestFrom(w *Walk, x *exchange.Exchange, from Place) (isAnswered bool, f *exchange.Failure) {
 	w.begin(t, x)
-	w.from = from
-	for i := from.stage; i < len(t.stages); i++ {
+	for i := from.stage; i < len(t.stages); i, from = i+1, (Place{}) {
 		s := &t.stages[i]
-		if !s.when.Match(x) {
+		if !from.met && !s.when.Match(x) {
 			continue
 		}
-		if turned := w.through(s, x); turned != goesOn {
+		if turned := w.through(s, from.use, x); turned != goesOn {
 			return turned == answered, w.failure
 		}
 	}
 	return false, nil
 }
 
-// through takes the exchange through one stage.
-func (w *Walk) through(s *stage, x *exchange.Exchange) turn {
+// through takes the exchange through one stage, from one of its uses on.
+func (w *Walk) through(s *stage, first int, x *exchange.Exchange) turn {
 	if w.failure = w.ended(); w.failure != nil {
 		w.failure.Stage = s.name
 		return failed
@@ -67,7 +71,7 @@ func (w *Walk) through(s *stage, x *exchange.Exchange) turn {
 	if s.any {
 		return w.anyOf(s, x)
 	}
-	return w.allOf(s, x)
+	return w.allOf(s, first, x)
 }
 
 func (w *Walk) enterStage(s *stage, x *exchange.Exchange) {
@@ -89,9 +93,7 @@ func (w *Walk) leaveStage(x *exchange.Exchange) {
 }
 
 // allOf is a stage that every policy must let pass.
-func (w *Walk) allOf(s *stage, x *exchange.Exchange) turn {
-	first := w.from.use
-	w.from.use = 0
+func (w *Walk) allOf(s *stage, first int, x *exchange.Exchange) turn {
 	for i := first; i < len(s.uses); i++ {
 		u := &s.uses[i]
 		if u.undoRequest {

@@ -73,7 +73,7 @@ func (s *stage) build(t *Tier, number int, spec *StageSpec) error {
 			problems = append(problems, fmt.Errorf("use %d has no policy", i))
 			continue
 		}
-		s.uses[i].place = Place{number, i}
+		s.uses[i].place = Place{number, i, true}
 		s.uses[i].build(s, u, Rules(spec.OnError, u.OnError, u.Slot.Family))
 		s.keep = max(s.keep, s.uses[i].keepRequest)
 	}

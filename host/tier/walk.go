@@ -29,8 +29,7 @@ type Walk struct {
 	// The deadline of the exchange's life within the tier and before it; 0: none.
 	until, untilBefore time.Duration
 
-	from Place // where the walk begins
-	at   *use  // that has the exchange at hand, or met it last
+	at *use // that has the exchange at hand, or met it last
 
 	stage        *stage // under way
 	stageBegan   time.Duration
@@ -197,5 +196,5 @@ func (w *Walk) reset() {
 	w.tier, w.x, w.outer, w.failure, w.stage, w.span = nil, nil, nil, nil, nil, nil
 	w.outcome, w.stageOutcome = 0, 0
 	w.responding, w.open = false, false
-	w.from, w.at = Place{}, nil
+	w.at = nil
 }
