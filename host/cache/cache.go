@@ -85,7 +85,7 @@ func Open(o Options) (*Store, error) {
 	s := &Store{options: o, spaces: make(map[string]*Space), large: min(largeBytes, o.MemoryBytes/16)}
 	if o.Disk != "" {
 		if err := openDisk(s); err != nil {
-			return nil, fmt.Errorf("cache on disk: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrDisk, err)
 		}
 	}
 	return s, nil

@@ -14,8 +14,11 @@ var (
 	ErrPurged = errors.New("it was purged before it was stored")
 	// ErrDamaged says that a stored body can't be read, or is not what was stored.
 	ErrDamaged = errors.New("the stored body is lost")
+	// ErrDisk says that the folder of the disk tier can't be used.
+	ErrDisk = errors.New("the cache's folder can't be used")
 	// ErrDone says that a Writer was committed or aborted before.
 	ErrDone = errors.New("the writer is done")
 
+	errLocked   = errors.New("another process has it")
 	errChecksum = errors.New("it is not what was stored")
 )

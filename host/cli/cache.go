@@ -21,11 +21,20 @@ type caches struct {
 // openCaches opens the store. Its settings are those of the first manifest, until a
 // restart.
 func openCaches(conf manifest.Cache, log *slog.Logger) (*caches, error) {
-	store, err := cache.Open(cache.Options{MemoryBytes: int64(conf.Memory), EntryBytes: int64(conf.Entry), Log: log})
+	store, err := cache.Open(cache.Options{
+		MemoryBytes: int64(conf.Memory), EntryBytes: int64(conf.Entry), Disk: conf.Disk, DiskBytes: int64(conf.DiskBytes), Log: log,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &caches{store: store, byName: map[string]*policy.Cache{}}, nil
+}
+
+// inMemory leaves out the folder, which a running host may have, for whoever serves
+// nothing.
+func inMemory(conf manifest.Cache) manifest.Cache {
+	conf.Disk = ""
+	return conf
 }
 
 // of returns what the named policy has.

@@ -85,7 +85,7 @@ func check(ctx context.Context, path string, mode engine.Mode, out Streams) (*en
 	}
 	m.Close() // the engine reads it again
 	log := telemetry.NewLogger(out.Err, m.Host.Log.Format, slog.LevelWarn)
-	w := wiring{mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, responses: m.Cache, log: log}
+	w := wiring{mode: mode, guests: wasm.Options{CacheDir: m.Host.CompiledDir()}, state: m.State, responses: inMemory(m.Cache), log: log}
 	p, err := newParts(w)
 	if err != nil {
 		// Another user's host may own the cache; without it compiling is slower.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/admin"
+	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/server"
@@ -61,10 +62,15 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 	}
 	listeners := new(doors)
 	if h.parts, err = newParts(wiring{
-		mode: mode, guests: wasm.Options{CacheDir: cacheDir(m)}, state: m.State, responses: m.Cache, telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
+		mode: mode, guests: wasm.Options{CacheDir: m.Host.CompiledDir()}, state: m.State, responses: m.Cache,
+		telemetry: h.telemetry, listeners: listeners, log: h.log.Logger,
 	}); err != nil {
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()
+		if errors.Is(err, cache.ErrDisk) {
+			err = manifest.Problems{m.Source().Problem("cache.disk", err.Error(),
+				"choose a folder that this host can write to and no other has, or end the host that has this one")}
+		}
 		return errors.Join(err, h.telemetry.Shutdown(last))
 	}
 	h.server = server.New(h.engine, server.Options{

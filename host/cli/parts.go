@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/keyring"
@@ -56,9 +55,6 @@ type parts struct {
 	engine    *engine.Engine
 }
 
-// cacheDir is where compiled modules are kept below the data directory.
-func cacheDir(m *manifest.Manifest) string { return filepath.Join(m.Host.Data, "cache") }
-
 // wiring is what parts are made with.
 type wiring struct {
 	mode      engine.Mode
@@ -84,7 +80,7 @@ func newParts(w wiring) (*parts, error) {
 	}
 	responses, err := openCaches(w.responses, log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open cache: %w", err), memory.Close(), guests.Close(context.Background()))
+		return nil, errors.Join(err, memory.Close(), guests.Close(context.Background()))
 	}
 	p := &parts{guests: guests, state: memory, caches: responses, gate: keyring.NewGate()}
 	registry := upstream.Options{Log: log}

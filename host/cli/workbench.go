@@ -20,7 +20,7 @@ type Workbench struct {
 
 // OpenWorkbench makes a workbench for the policies of a manifest. Close ends it.
 func OpenWorkbench(m *manifest.Manifest, guests wasm.Options, log *slog.Logger) (*Workbench, error) {
-	p, err := newParts(wiring{mode: engine.Both, guests: guests, state: m.State, responses: m.Cache, log: log})
+	p, err := newParts(wiring{mode: engine.Both, guests: guests, state: m.State, responses: inMemory(m.Cache), log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ package manifest
 
 import (
 	"net/netip"
+	"path/filepath"
 
 	"github.com/ergoproxy/ergo/host/keyring"
 )
@@ -77,6 +78,9 @@ type Host struct {
 	MaxConnections int `toml:"max_connections" default:"20000" min:"1"` // over all listeners; default 20000
 }
 
+// CompiledDir is where compiled modules are kept, below the data directory.
+func (h *Host) CompiledDir() string { return filepath.Join(h.Data, "cache") }
+
 // Log is the host's own log and the access log.
 type Log struct {
 	// Level is the least that is logged: "debug", "info" (default), "warn", "error".
@@ -115,6 +119,10 @@ type Cache struct {
 	// Memory is what all policies together may keep in this process; default 64MiB.
 	Memory Size `toml:"memory" default:"64MiB" min:"1MiB"`
 	Entry  Size `toml:"entry" default:"64MiB" min:"1KiB"` // the largest body; default 64MiB
+	// Disk is a folder that they are kept in too, so that they outlive the process;
+	// relative to the manifest. One host at a time has it; empty: none.
+	Disk      string `toml:"disk" form:"path"`
+	DiskBytes Size   `toml:"disk_bytes" default:"1GiB" min:"4MiB"` // what may be in it; default 1GiB
 }
 
 // Redis is a server that speaks Redis's protocol and has its scripts, such as

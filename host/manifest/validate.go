@@ -27,6 +27,7 @@ func validate(d *decoder, m *Manifest) {
 	v.host()
 	v.telemetry()
 	v.state()
+	v.cache()
 	v.listeners()
 	for _, name := range slices.Sorted(maps.Keys(m.Upstreams)) {
 		if path := place.Key("upstream", name); !v.failed[path] {

@@ -35,6 +35,18 @@ func (v *validator) state() {
 	}
 }
 
+func (v *validator) cache() {
+	const disk, bytes = "cache.disk", "cache.disk_bytes"
+	switch folder := v.m.Cache.Disk; folder {
+	case "":
+		if v.source.Has(bytes) {
+			v.warn(bytes, "has no effect without disk", `add disk = "FOLDER", or remove it`)
+		}
+	case v.m.Host.Data, v.m.Host.CompiledDir():
+		v.problem(disk, "is where the host keeps other things", "choose a folder that has nothing else in it")
+	}
+}
+
 // remembers checks what a policy may remember.
 func (v *validator) remembers(path string, p Policy) {
 	at := place.Key(path, "kv")

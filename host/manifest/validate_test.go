@@ -84,6 +84,8 @@ endpoints = ["http://127.0.0.1:9000"]
 tls = { insecure = true }
 [upstream.idle]
 endpoints = ["ergo:echo"]
+[cache]
+disk_bytes = "1GiB"
 `
 	m, err := Parse("proxy.toml", []byte(text))
 	if err != nil {
@@ -93,7 +95,8 @@ endpoints = ["ergo:echo"]
 proxy.toml:4:14: policy.spare.kv: has no effect without the grant ergo_kv: add "ergo_kv" to grants, or remove it
 proxy.toml:8:1: upstream.origin.tls: has no effect: no endpoint is https: write https endpoints, or remove it
 proxy.toml:8:9: upstream.origin.tls.insecure: any certificate is accepted: name the authority in ca instead
-proxy.toml:9:11: upstream.idle: nothing is sent to it: name it in service.upstream, grant a policy ergo_route, or remove it`
+proxy.toml:9:11: upstream.idle: nothing is sent to it: name it in service.upstream, grant a policy ergo_route, or remove it
+proxy.toml:12:1: cache.disk_bytes: has no effect without disk: add disk = "FOLDER", or remove it`
 	if got := m.Warnings().Error(); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
