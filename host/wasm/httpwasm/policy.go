@@ -36,6 +36,7 @@ type Policy struct {
 	held      wasm.Held
 	ticks     atomic.Uint64
 	sessions  sync.Pool
+	again     chan struct{} // full: as many exchanges that have waited are at a guest as may be
 }
 
 var (
@@ -64,6 +65,7 @@ func newPolicy(engine *wasm.Engine, program *wasm.Program, spec *policy.Spec, bo
 		program:   program,
 		logger:    logger,
 		log:       wasm.NewLog(logger, spec.Settings.Limits.LogLines),
+		again:     make(chan struct{}, max(1, spec.Settings.Limits.Instances/2)),
 	}
 	if bodies.request.mode != manifest.BodyNone {
 		p.supported |= bufferRequest
@@ -155,10 +157,7 @@ func (p *Policy) OnRequestHead(i policy.Instance, _ *exchange.Exchange) (policy.
 	s := i.(*session)
 	next, ctx, err := s.guest.handleRequest()
 	for err == nil && s.awaited() {
-		if err := s.takeGuest(); err != nil {
-			return policy.Continue, err
-		}
-		next, ctx, err = s.guest.handleRequest()
+		next, ctx, err = s.askAgain()
 	}
 	if err != nil {
 		s.dropGuest()

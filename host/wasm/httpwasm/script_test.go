@@ -106,8 +106,18 @@ func openEngineWith(t testing.TB, options wasm.Options) *wasm.Engine {
 func routeDouble() wasm.HostModule {
 	return wasm.HostModule{Name: "ergo_route", Functions: []wasm.HostFunction{
 		function("set_upstream", 2, wasm.I32, func(ctx context.Context, mod api.Module, stack []uint64) {
-			wasm.CallOf(ctx).MustExchange().Route.Upstream = string(view(mod, stack[0], stack[1]))
+			call := wasm.CallOf(ctx)
+			route := &call.MustExchange().Route
+			before := route.Upstream
+			route.Upstream = string(view(mod, stack[0], stack[1]))
 			stack[0] = 0
+			c, there := call.MustExchange().Context().Value(crowdKey{}).(*crowd)
+			switch {
+			case there && before == "":
+				call.Visit.Await(c.wait)
+			case there:
+				c.goOn()
+			}
 		}),
 	}}
 }

@@ -70,7 +70,7 @@ func (s *session) takeGuest() error {
 	}
 	g, err := s.policy.pool.Acquire(s.x.Context())
 	if err != nil {
-		return s.policy.failure(err)
+		return err
 	}
 	s.guest = g
 	g.attach(s, s.x)
@@ -89,7 +89,7 @@ func (s *session) respond(in phase) (changed bool, err error) {
 		return false, nil
 	}
 	if err := s.takeGuest(); err != nil {
-		return false, err
+		return false, s.policy.failure(err)
 	}
 	defer s.dropGuest()
 	if err := s.holdResponse(); err != nil {

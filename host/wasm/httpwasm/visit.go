@@ -75,6 +75,23 @@ func (s *session) awaited() bool {
 	return true
 }
 
+// askAgain has a guest handle the request anew. Those who waited for the same are woken
+// together and would take every guest for longer than anybody waits for one, so most of
+// them wait for others of them first.
+func (s *session) askAgain() (next bool, ctx uint32, err error) {
+	life := s.x.Context()
+	select {
+	case s.policy.again <- struct{}{}:
+	case <-life.Done():
+		return false, 0, exchange.CauseOf(life)
+	}
+	defer func() { <-s.policy.again }()
+	if err := s.takeGuest(); err != nil {
+		return false, 0, err
+	}
+	return s.guest.handleRequest()
+}
+
 // Keep follows wasm.Visit.
 func (s *session) Keep(k wasm.Ender) { s.kept = k }
 
