@@ -65,6 +65,10 @@ func (g *Grant) Unwrap(t Turn, name, id, enc, encrypted []byte, with Agreement) 
 			continue
 		}
 		key, failed := unwrapDear(g.gate, t, v.works.(wrapper), c, string(enc), w)
+		if errors.Is(failed, ErrBusy) || errors.Is(failed, ErrTimeout) {
+			made.Wipe() // without this version nobody knows whether the message is authentic
+			return nil, failed
+		}
 		if failed != nil {
 			err = failed
 			continue
