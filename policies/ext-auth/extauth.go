@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -25,6 +26,9 @@ func (e *extAuth) request(r guest.Request) guest.Flow {
 	// Also where this policy refuses: where one of several is enough, the request may
 	// go on all the same.
 	r.Header().RemoveAlike(e.upstreamHeaders...)
+	if e.service.appendTarget && isAmbiguous(q.target) {
+		return r.Answer(400).Text("the path is ambiguous\n")
+	}
 	key := e.cache.key(q)
 	decision, known := e.cache.get(key)
 	if !known {
@@ -123,11 +127,17 @@ func (e *extAuth) fail(r guest.Request, err error) guest.Flow {
 		why = err.Error()
 	}
 	guest.Log(guest.Warn, "the service has not decided: "+why)
-	if e.failOpen {
+	if e.failOpen && !isClients(err) {
 		e.stripFrom(r)
 		return guest.Continue
 	}
 	return unavailable(r)
+}
+
+// isClients says whether a client can bring a failure about: by a request that the host
+// does not make a call of, or that has the service say too much. Nobody passes by that.
+func isClients(err error) bool {
+	return errors.Is(err, guest.ErrBadArgument) || errors.Is(err, guest.ErrNotGranted) || errors.Is(err, guest.ErrTooLarge)
 }
 
 // stripFrom removes what was for the service alone.

@@ -78,6 +78,41 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
+// TestFailuresOfTheServiceAloneOpen: a client that makes a call fail does not pass.
+func TestFailuresOfTheServiceAloneOpen(t *testing.T) {
+	e := made(t, `{"url":"https://a.example/","method":"same","append_target":true,"on_failure":"allow"}`)
+	for failure, want := range map[error]guest.Flow{
+		guest.ErrFailed: guest.Continue, guest.ErrTimeout: guest.Continue, guest.ErrBusy: guest.Continue, nil: guest.Continue,
+		guest.ErrBadArgument: guest.Answer, guest.ErrNotGranted: guest.Answer, guest.ErrTooLarge: guest.Answer,
+	} {
+		host := guest.NewFake("PURGE", "/")
+		host.Fetch = func(guest.Call) (guest.Answered, error) { return guest.Answered{Status: 500}, failure }
+		host.Run(func() {
+			if got := e.request(guest.Request{}); got != want {
+				t.Errorf("%v: got %d, want %d", failure, got, want)
+			}
+		})
+	}
+}
+
+// TestTargetsStayBelowTheURL: no path leads to another place of the service.
+func TestTargetsStayBelowTheURL(t *testing.T) {
+	e := made(t, `{"url":"https://a.example/check","append_target":true}`)
+	for target, want := range map[string]guest.Flow{
+		"/a?../b": guest.Continue, "/a..b/...": guest.Continue, "/.well-known/a": guest.Continue, "/%2ea": guest.Continue, "*": guest.Continue,
+		"/..": guest.Answer, "/../healthz": guest.Answer, "/a/../../healthz": guest.Answer, "/.%2E/healthz": guest.Answer,
+		"/%2e%2e%2Fhealthz": guest.Answer, "/..;a/healthz": guest.Answer, `/..\healthz`: guest.Answer, "/./a": guest.Answer, "/%": guest.Answer,
+	} {
+		host := guest.NewFake("GET", target)
+		host.Fetch = func(guest.Call) (guest.Answered, error) { return guest.Answered{Status: 200}, nil }
+		host.Run(func() {
+			if got := e.request(guest.Request{}); got != want {
+				t.Errorf("%s: got %d, want %d", target, got, want)
+			}
+		})
+	}
+}
+
 // TestKeys: requests that differ in what counts have other decisions.
 func TestKeys(t *testing.T) {
 	base := question{method: "GET", host: "a", target: "/p?q", client: "192.0.2.1", headers: []string{"cookie", "c"}}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 
 	guest "github.com/ergoproxy/ergo/sdk/go"
@@ -32,6 +34,18 @@ func (s *service) question(r guest.Request) question {
 		}
 	}
 	return q
+}
+
+// isAmbiguous says whether the target's path would be another one for those who resolve
+// dots: below the service's URL it could name a place outside of it.
+func isAmbiguous(target string) bool {
+	path, _, _ := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(path)
+	isSlash := func(r rune) bool { return r == '/' || r == '\\' }
+	return err != nil || slices.ContainsFunc(strings.FieldsFunc(decoded, isSlash), func(segment string) bool {
+		segment, _, _ = strings.Cut(segment, ";") // some cut parameters off before
+		return segment == "." || segment == ".."
+	})
 }
 
 // clientOf is an address without its port.
