@@ -1,7 +1,7 @@
 use ergo_sdk::json::Value;
 use ergo_sdk::route::{self, RouteError};
 use ergo_sdk::template::{Scope, Template, Values};
-use ergo_sdk::{ConfigError, Flow, Node, Object, log};
+use ergo_sdk::{ConfigError, Flow, Node, Object, Target, log};
 
 use crate::answer::Answer;
 use crate::rewrite::Rewrite;
@@ -87,7 +87,8 @@ impl Action {
             Action::Route(route) => match route.act(view, values) {
                 Ok(None) => Flow::Continue,
                 Ok(Some(context)) => Flow::ContinueWith(context),
-                Err(error) => {
+                Err(Failure::Ambiguous) => view.request.answer(400).text("the path is ambiguous\n"),
+                Err(Failure::Refused(error)) => {
                     log::write(log::Level::Error, &error);
                     view.request.answer(503).text("no route\n")
                 }
@@ -181,7 +182,12 @@ impl Route {
     }
 
     /// Decides, and returns what the response phase is to be told.
-    fn act(&self, view: &View, values: Values) -> Result<Option<u32>, String> {
+    fn act(&self, view: &View, values: Values) -> Result<Option<u32>, Failure> {
+        let target = self.rewrite.as_ref().map(|rewrite| Target::new(rewrite.apply(view, values)));
+        // A value of the request may be "..", and its segment then be one that leads elsewhere.
+        if target.as_ref().is_some_and(|target| target.normal_path().is_none()) {
+            return Err(Failure::Ambiguous);
+        }
         let mut context = None;
         match &self.destination {
             Destination::Unchanged => {}
@@ -208,11 +214,19 @@ impl Route {
         if let Some(count) = self.retries {
             route::set_retries(count).map_err(|error| refused("retries", error))?;
         }
-        if let Some(rewrite) = &self.rewrite {
-            view.request.set_target(rewrite.apply(view, values));
+        if let Some(target) = target {
+            view.request.set_target(target.as_bytes());
         }
         Ok(context)
     }
+}
+
+/// Why a request does not go where the rule says.
+enum Failure {
+    /// Its new path means different things to those who read it.
+    Ambiguous,
+    /// The host does not take what was decided.
+    Refused(String),
 }
 
 /// Reads the upstreams that stand in for the rule's own.
@@ -233,18 +247,18 @@ fn fallbacks(rule: &mut Object, destination: &Destination) -> Result<Box<[String
     }
 }
 
-fn send_to(upstream: &str, decide: impl Fn(&str) -> Result<(), RouteError>) -> Result<(), String> {
+fn send_to(upstream: &str, decide: impl Fn(&str) -> Result<(), RouteError>) -> Result<(), Failure> {
     decide(upstream).map_err(|error| refused(&["upstream \"", upstream, "\""].concat(), error))
 }
 
-fn refused(what: &str, error: RouteError) -> String {
+fn refused(what: &str, error: RouteError) -> Failure {
     let why = match error {
         RouteError::NotFound => "the manifest has none of this name",
         RouteError::BadArgument => "the host refused the value",
         RouteError::Full => "the host takes no more",
         RouteError::TooLate => "the request was already sent on",
     };
-    [what, ": ", why].concat()
+    Failure::Refused([what, ": ", why].concat())
 }
 
 /// Reads how long the upstream has in all.

@@ -192,6 +192,19 @@ fn rewrites() {
 }
 
 #[test]
+fn rewrites_lead_nowhere_else() {
+    for value in ["..", "."] {
+        for path in ["/s/${query:q}", "/s/${query:q}/data", "/${header:x-v}/s"] {
+            let mut host = host("GET", &format!("/?q={value}")).header("x-v", value);
+            let rule =
+                format!(r#"{{"rules":[{{"upstream":"blue","rewrite":{{"path":"{path}"}}}}]}}"#);
+            assert_eq!(host.request(&policy(&rule)), Flow::Answer, "{path} {value}");
+            assert_eq!((host.status, host.upstream), (400, None), "{path} {value}");
+        }
+    }
+}
+
+#[test]
 fn redirects() {
     let cases = [
         (
