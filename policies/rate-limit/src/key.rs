@@ -101,7 +101,7 @@ impl Part {
             Part::Client(prefix) => prefix.network(&request.client_ip()),
             Part::Identity => identity::subject().unwrap_or_default().into(),
             Part::Attribute(name) => identity::attribute(name).unwrap_or_default().into(),
-            Part::Host => request.host().to_ascii_lowercase(),
+            Part::Host => request.bare_host(),
             Part::Method => request.method(),
             Part::Path => {
                 let target = request.target();

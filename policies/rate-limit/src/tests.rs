@@ -98,6 +98,17 @@ fn keys() {
 }
 
 #[test]
+fn spellings_of_one_host_share_a_count() {
+    let policy = policy(r#"{"limits":[{"name":"a","key":"host","requests":1,"per":"1m"}]}"#);
+    let mut host = Host::new("GET", "/").header("host", "a.example");
+    assert!(passes(&policy, &mut host));
+    for spelling in ["A.Example", "a.example:80", "a.example:81", "a.example.", "a.example.:80"] {
+        host.fields[0][0].1 = spelling.into();
+        assert!(!passes(&policy, &mut host), "{spelling}");
+    }
+}
+
+#[test]
 fn values_cannot_be_shifted_from_one_part_to_the_next() {
     let policy = policy(
         r#"{"limits":[{"name":"a","key":["header:a","header:b"],"requests":1,"per":"1m"}]}"#,

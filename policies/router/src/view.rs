@@ -29,44 +29,11 @@ impl<'r> View<'r> {
 
     /// The host in lower case, without port and without the root's dot.
     pub fn host(&self) -> &[u8] {
-        self.host.get_or_init(|| bare_host(self.request.host()))
+        self.host.get_or_init(|| self.request.bare_host())
     }
 
     /// The values of the header field `name`, whose number is `index`.
     pub fn field(&self, index: usize, name: &str) -> &Values {
         self.fields[index].get_or_init(|| self.request.headers().values(name))
-    }
-}
-
-fn bare_host(mut host: Vec<u8>) -> Vec<u8> {
-    let colon = host.iter().rposition(|&byte| byte == b':');
-    let bracket = host.iter().rposition(|&byte| byte == b']');
-    if let Some(colon) = colon.filter(|&colon| bracket.is_none_or(|bracket| bracket < colon)) {
-        host.truncate(colon);
-    }
-    if host.last() == Some(&b'.') {
-        host.pop();
-    }
-    host.make_ascii_lowercase();
-    host
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_are_compared_bare() {
-        let cases = [
-            ("Example.COM", "example.com"),
-            ("example.com:8080", "example.com"),
-            ("example.com.:443", "example.com"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("", ""),
-        ];
-        for (host, want) in cases {
-            assert_eq!(bare_host(host.into()), want.as_bytes(), "{host}");
-        }
     }
 }

@@ -66,6 +66,22 @@ impl Request {
         self.headers().get("host").unwrap_or_default()
     }
 
+    /// The host in lower case, without port and without the root's dot: all spellings of one host are the
+    /// same.
+    pub fn bare_host(&self) -> Vec<u8> {
+        let mut host = self.host();
+        let colon = host.iter().rposition(|&byte| byte == b':');
+        let bracket = host.iter().rposition(|&byte| byte == b']');
+        if let Some(colon) = colon.filter(|&colon| bracket.is_none_or(|bracket| bracket < colon)) {
+            host.truncate(colon);
+        }
+        if host.last() == Some(&b'.') {
+            host.pop();
+        }
+        host.make_ascii_lowercase();
+        host
+    }
+
     /// The value of the first cookie named `name`, as it was sent.
     pub fn cookie(&self, name: &str) -> Option<Vec<u8>> {
         self.cookies(name).into_iter().next()
@@ -193,6 +209,22 @@ mod tests {
             });
             assert!(got.is_empty());
             assert_eq!(host.request_header("cookie"), want, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn bare_hosts_have_one_spelling() {
+        let cases = [
+            ("Example.COM", "example.com"),
+            ("example.com:8080", "example.com"),
+            ("example.com.:443", "example.com"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("", ""),
+        ];
+        for (sent, want) in cases {
+            let mut host = Host::new("GET", "/").header("host", sent);
+            assert_eq!(host.during(|| Request::new().bare_host()), want.as_bytes(), "{sent}");
         }
     }
 
