@@ -32,9 +32,12 @@ type session struct {
 	grownFields       int             // set or added by the guest
 	grownBytes        int             // of their names and values
 
-	ready *exchange.Response // an answer that a capability made; nil: the guest's
-	wait  func()             // what the request waits for before it is handled anew
-	kept  wasm.Ender
+	ready   *exchange.Response // an answer that a capability made; nil: the guest's
+	instead bool               // a capability made the response of the phase at hand
+	before  content            // of the response that it took the place of
+
+	wait func() // what the request waits for before it is handled anew
+	kept wasm.Ender
 }
 
 func (s *session) begin(g *guest, x *exchange.Exchange) {
@@ -99,9 +102,12 @@ func (s *session) respond(in phase) (changed bool, err error) {
 		if s.kept != nil {
 			s.kept.Fail()
 		}
+		s.settle(true)
 		return false, s.policy.failure(err)
 	}
-	return s.finishResponse(), nil
+	changed = s.finishResponse()
+	s.settle(false)
+	return changed, nil
 }
 
 // dropGuest gives the guest back, if there is one.

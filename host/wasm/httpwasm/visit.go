@@ -1,6 +1,8 @@
 package httpwasm
 
 import (
+	"io"
+
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
@@ -18,14 +20,49 @@ func (s *session) Respond(r *exchange.Response) *exchange.Header {
 		return &s.fields
 	}
 	to := &s.x.Response
-	if to.Body != nil {
-		_ = to.Body.Close()
+	if s.instead {
+		content{to.Body, to.Tunnel}.close()
+	} else {
+		s.instead, s.before = true, content{to.Body, to.Tunnel}
 	}
 	s.response = body{}
 	to.Status, to.Body, to.Length, to.Tunnel = r.Status, r.Body, r.Length, nil
 	to.Header.CopyFrom(&r.Header)
 	to.Trailer.CopyFrom(&r.Trailer)
 	return &to.Header
+}
+
+// settle says what became of a response phase in which a capability made the response.
+// What that took the place of is needed until then: whoever goes on without a policy
+// that failed, goes on with it.
+func (s *session) settle(failed bool) {
+	if !s.instead {
+		return
+	}
+	r := &s.x.Response
+	drop := s.before
+	if failed {
+		drop = content{r.Body, r.Tunnel}
+		r.Body, r.Tunnel = s.before.body, s.before.tunnel
+	}
+	drop.close()
+	s.instead, s.before = false, content{}
+}
+
+// content is what a response holds open.
+type content struct {
+	body   io.ReadCloser
+	tunnel io.ReadWriteCloser
+}
+
+// close closes what nobody will have. The errors are nobody's either.
+func (c content) close() {
+	if c.body != nil {
+		_ = c.body.Close()
+	}
+	if c.tunnel != nil {
+		_ = c.tunnel.Close()
+	}
 }
 
 // answerReady makes what a capability has ready the response, unless the guest has written

@@ -3,11 +3,14 @@ package httpwasm
 import (
 	"context"
 	"errors"
+	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 )
@@ -110,5 +113,51 @@ func TestWokenExchangeThatEnds(t *testing.T) {
 	}
 	if got := p.Stats(); got.Busy != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// closable is a body that tells whether it was closed.
+type closable struct {
+	io.Reader
+	closed int
+}
+
+func (c *closable) Close() error {
+	c.closed++
+	return nil
+}
+
+// TestServedResponseIsUndone has a guest fail after a capability made the response, twice:
+// who goes on without the policy has the body that came from upstream.
+func TestServedResponseIsUndone(t *testing.T) {
+	for name, request := range map[string]script{
+		"fails":   {response: []step{do("trap")}},
+		"is well": {},
+	} {
+		p := load(t, request)
+		x := newExchange()
+		c := carryWith(t, p, request, x)
+		c.request(policy.Continue)
+		upstream, first, second := &closable{Reader: strings.NewReader("upstream")}, &closable{}, &closable{Reader: strings.NewReader("served")}
+		x.Response = exchange.Response{Status: 200, Length: 8, Body: upstream}
+		s := c.session
+		asks := func() { // as the guest does in its phase
+			s.Respond(&exchange.Response{Status: 200, Length: 6, Body: first})
+			s.Respond(&exchange.Response{Status: 200, Length: 6, Body: second})
+		}
+		s.phase = responsePhase
+		asks()
+		if upstream.closed != 0 || first.closed != 1 || x.Response.Body != second {
+			t.Errorf("%s: upstream closed %d times, the first one %d times", name, upstream.closed, first.closed)
+		}
+		s.phase = requestPhase
+		err := p.OnResponseHead(s, x)
+		want, dropped := second, upstream
+		if err != nil {
+			want, dropped = upstream, second
+		}
+		if (err != nil) != (name == "fails") || x.Response.Body != want || want.closed != 0 || dropped.closed != 1 {
+			t.Errorf("%s: error %v, body %v, closed %d and %d times", name, err, x.Response.Body, want.closed, dropped.closed)
+		}
 	}
 }
