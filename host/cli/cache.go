@@ -2,6 +2,8 @@ package cli
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/ergoproxy/ergo/host/cache"
@@ -47,4 +49,26 @@ func (c *caches) of(name string) *policy.Cache {
 		c.byName[name] = there
 	}
 	return there
+}
+
+// cacheStats are caches at one moment.
+type cacheStats struct {
+	store    cache.Stats
+	policies []policyCacheStats // by name
+}
+
+type policyCacheStats struct {
+	name               string
+	fetches, refreshes cache.FlightStats
+}
+
+func (c *caches) stats() cacheStats {
+	out := cacheStats{store: c.store.Stats()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
+		p := c.byName[name]
+		out.policies = append(out.policies, policyCacheStats{name, p.Fetches.Stats(), p.Refreshes.Stats()})
+	}
+	return out
 }

@@ -4,8 +4,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -62,6 +64,25 @@ func cachingFolder(t *testing.T) (folder, origin string, asked *atomic.Int64) {
 	return folder, server.URL, asked
 }
 
+// metrics returns what the host exports.
+func (r *running) metrics() string {
+	r.t.Helper()
+	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(filepath.Dir(r.manifest), "admin.sock"))
+	}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://admin/metrics")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // get asks for a path of a site whose name is the same wherever the host listens.
 func (r *running) get(path string) string {
 	r.t.Helper()
@@ -94,6 +115,14 @@ func TestResponsesOutliveAKilledHost(t *testing.T) {
 		index, err := os.ReadFile(filepath.Join(folder, "responses", "index"))
 		return err == nil && bytes.Contains(index, []byte("/page"))
 	}, "the response is on disk")
+	for _, want := range []string{
+		`ergo_cache_entries{tier="disk"} 1`, `ergo_cache_stored_total 1`, `ergo_cache_disk_errors_total 0`,
+		`ergo_cache_limit_bytes{tier="disk"} 1.073741824e+09`, `ergo_cache_waits_total{policy="cache"} 0`,
+	} {
+		if text := first.metrics(); !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,9 @@ func (h *host) assemble(m *manifest.Manifest, mode engine.Mode, accessLog io.Wri
 		MaxConnections: m.Host.MaxConnections, DrainTimeout: m.Host.DrainTimeout.D(),
 	})
 	listeners.server = h.server
-	h.telemetry.Metrics.SetSource(func() telemetry.Snapshot { return snapshot(h.engine.Status(), h.state.Stats()) })
+	h.telemetry.Metrics.SetSource(func() telemetry.Snapshot {
+		return snapshot(h.engine.Status(), h.state.Stats(), h.caches.stats())
+	})
 	return nil
 }
 

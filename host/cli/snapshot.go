@@ -7,10 +7,10 @@ import (
 	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
-// snapshot turns an engine's status, and what policies remember, into what telemetry
-// exports.
-func snapshot(s engine.Status, remembered state.Stats) telemetry.Snapshot {
-	out := telemetry.Snapshot{State: stateState(remembered), Generation: telemetry.Generation{
+// snapshot turns an engine's status, and what policies remember and store, into what
+// telemetry exports.
+func snapshot(s engine.Status, remembered state.Stats, stored cacheStats) telemetry.Snapshot {
+	out := telemetry.Snapshot{State: stateState(remembered), Cache: cacheState(stored), Generation: telemetry.Generation{
 		Number:   s.Generation.ID,
 		Since:    s.Generation.Since,
 		InFlight: int(s.Generation.InFlight),
@@ -74,6 +74,22 @@ func stateState(s state.Stats) telemetry.StateState {
 	}
 	for _, p := range s.Policies {
 		out.Stores = append(out.Stores, telemetry.StoreState(p))
+	}
+	return out
+}
+
+func cacheState(s cacheStats) telemetry.CacheState {
+	out := telemetry.CacheState{
+		Memory: telemetry.CacheTier(s.store.Memory), Disk: telemetry.CacheTier(s.store.Disk), OnDisk: s.store.Disk.Limit > 0,
+		StoringBytes: s.store.InFlight, Unsaved: s.store.Unsaved,
+		Misses: s.store.Misses, Stored: s.store.Stored, Dropped: s.store.Dropped, Purges: s.store.Purges, Purged: s.store.Purged,
+		Unwritten: s.store.Unwritten, DiskErrors: s.store.DiskErrors, Damaged: s.store.Damaged,
+	}
+	for _, p := range s.policies {
+		out.Policies = append(out.Policies, telemetry.CachePolicyState{
+			Policy: p.name, Fetching: p.fetches.Flights, Waiting: p.fetches.Waiting, Waits: p.fetches.Waits,
+			Refreshing: p.refreshes.Flights,
+		})
 	}
 	return out
 }

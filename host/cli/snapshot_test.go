@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"reflect"
 	"testing"
 
+	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/state"
+	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/tier"
 )
 
@@ -16,7 +19,7 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 		{Name: "two", Policies: []engine.PolicyStatus{{Name: "p", Health: health, Shared: true}, {Name: "q", Health: health}}},
 	}}}}
 	instances, quarantined := map[string]int{}, 0
-	for _, p := range snapshot(status, state.Stats{}).Policies {
+	for _, p := range snapshot(status, state.Stats{}, cacheStats{}).Policies {
 		instances[p.Policy] += p.Instances
 		if p.Quarantined {
 			quarantined++
@@ -27,5 +30,25 @@ func TestSharedInstancesCountOnce(t *testing.T) {
 	}
 	if quarantined != 3 {
 		t.Errorf("%d uses are quarantined, want all three", quarantined)
+	}
+}
+
+func TestCachesAreExported(t *testing.T) {
+	stats := cacheStats{
+		store: cache.Stats{
+			Memory: cache.Tier{Entries: 1, Bytes: 2, Limit: 3, Hits: 4, Evictions: 5}, Disk: cache.Tier{Entries: 6, Limit: 7},
+			InFlight: 8, Misses: 9, Stored: 10, Dropped: 11, Purges: 12, Purged: 13,
+			Unsaved: 14, Unwritten: 15, DiskErrors: 16, Damaged: 17,
+		},
+		policies: []policyCacheStats{{"p", cache.FlightStats{Flights: 18, Waiting: 19, Waits: 20}, cache.FlightStats{Flights: 21}}},
+	}
+	want := telemetry.CacheState{
+		Memory: telemetry.CacheTier{Entries: 1, Bytes: 2, Limit: 3, Hits: 4, Evictions: 5}, Disk: telemetry.CacheTier{Entries: 6, Limit: 7},
+		OnDisk: true, StoringBytes: 8, Misses: 9, Stored: 10, Dropped: 11, Purges: 12, Purged: 13,
+		Unsaved: 14, Unwritten: 15, DiskErrors: 16, Damaged: 17,
+		Policies: []telemetry.CachePolicyState{{Policy: "p", Fetching: 18, Waiting: 19, Waits: 20, Refreshing: 21}},
+	}
+	if got := snapshot(engine.Status{}, state.Stats{}, stats).Cache; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 }

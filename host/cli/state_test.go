@@ -120,7 +120,7 @@ func TestStateSurvivesSwaps(t *testing.T) {
 	c.want(t, 4, "after a rollback")
 
 	stats := c.state.Stats()
-	row := snapshot(c.engine.Status(), stats).State.Stores
+	row := snapshot(c.engine.Status(), stats, cacheStats{}).State.Stores
 	want := telemetry.StoreState{Policy: "count", Store: "memory", Keys: 1, Bytes: stats.Policies[0].Bytes}
 	if !slices.Contains(row, want) || want.Bytes == 0 {
 		t.Errorf("got %+v, want %+v among them", row, want)
@@ -170,7 +170,7 @@ redis = { address = "` + redis.Address + `", timeout = "2s" }
 				t.Errorf("without Redis: status %d, want 503", status)
 			}
 		}
-		for _, p := range snapshot(c.engine.Status(), c.state.Stats()).Policies {
+		for _, p := range snapshot(c.engine.Status(), c.state.Stats(), cacheStats{}).Policies {
 			if p.Discarded != 0 || p.Quarantined {
 				t.Errorf("the outage is taken for the policy's fault: %+v", p)
 			}

@@ -16,6 +16,7 @@ type Snapshot struct {
 	Upstreams  []UpstreamState
 	Endpoints  []EndpointState
 	State      StateState
+	Cache      CacheState
 }
 
 // Generation is the state of the current generation and of those that still
@@ -122,6 +123,7 @@ func (c *snapshotCollector) Collect(ch chan<- prometheus.Metric) {
 	e := emitter(ch)
 	e.generation(&s.Generation)
 	e.state(&s.State)
+	e.cache(&s.Cache)
 	for _, p := range sumPolicies(s.Policies) {
 		e.policy(p)
 	}
