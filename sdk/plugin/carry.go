@@ -1,0 +1,268 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// link is one stream of exchanges.
+type link struct {
+	handlers
+	stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]
+	ready  chan *pluginpb.PolicyEvent
+	gone   <-chan struct{} // closed with the stream
+
+	mu   sync.Mutex
+	open map[uint64]*visit
+}
+
+// visit is an exchange with its events. One goroutine at a time handles them.
+type visit struct {
+	Exchange
+	ctx  context.Context
+	busy sync.Mutex // a host that has given up an event may send End while it is handled
+}
+
+// pending bounds the events that wait to be sent.
+const pending = 1024
+
+func newLink(h handlers, stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]) *link {
+	return &link{
+		handlers: h, stream: stream, ready: make(chan *pluginpb.PolicyEvent, pending),
+		gone: stream.Context().Done(), open: map[uint64]*visit{},
+	}
+}
+
+// run carries exchanges until the stream ends.
+func (l *link) run() error {
+	var sender sync.WaitGroup
+	sender.Go(l.send)
+	defer sender.Wait()
+	for {
+		batch, err := l.stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, e := range batch.Events {
+			l.take(e)
+		}
+	}
+}
+
+// send sends what is ready, as much as there is in one batch.
+func (l *link) send() {
+	for {
+		var batch pluginpb.PolicyBatch
+		select {
+		case e := <-l.ready:
+			batch.Events = append(batch.Events, e)
+		case <-l.gone:
+			return
+		}
+		for len(batch.Events) < maxBatch {
+			select {
+			case e := <-l.ready:
+				batch.Events = append(batch.Events, e)
+				continue
+			default:
+			}
+			break
+		}
+		if l.stream.Send(&batch) != nil {
+			return // and Recv fails
+		}
+	}
+}
+
+// maxBatch bounds the events of a batch, so that it stays below what gRPC takes: of them
+// few are pieces.
+const maxBatch = 32
+
+func (l *link) put(e *pluginpb.PolicyEvent) {
+	select {
+	case l.ready <- e:
+	case <-l.gone:
+	}
+}
+
+// take begins the handling of an event.
+func (l *link) take(e *pluginpb.HostEvent) {
+	l.mu.Lock()
+	v := l.open[e.Exchange]
+	if v == nil {
+		ctx, end := context.WithCancel(l.stream.Context())
+		v = &visit{ctx: ctx}
+		v.link, v.number, v.end, v.results = l, e.Exchange, end, make(chan *pluginpb.Result, 1)
+		l.open[e.Exchange] = v
+	}
+	_, ends := e.Event.(*pluginpb.HostEvent_End)
+	if ends {
+		delete(l.open, e.Exchange)
+	}
+	l.mu.Unlock()
+	switch event := e.Event.(type) {
+	case *pluginpb.HostEvent_Result:
+		select {
+		case v.results <- event.Result:
+		default: // given up
+		}
+	case *pluginpb.HostEvent_End:
+		v.end()
+		if l.done != nil {
+			go l.finish(v, event.End)
+		}
+	default:
+		go l.handle(v, e)
+	}
+}
+
+func (l *link) finish(v *visit, e *pluginpb.End) {
+	v.busy.Lock()
+	defer v.busy.Unlock()
+	l.done.OnDone(&v.Exchange, int(e.Status), time.Duration(e.Microseconds)*time.Microsecond)
+}
+
+// handle has the policy handle an event and says what came of it.
+func (l *link) handle(v *visit, e *pluginpb.HostEvent) {
+	v.busy.Lock()
+	defer v.busy.Unlock()
+	done := new(pluginpb.Done)
+	v.done = done
+	if err := v.dispatch(e); err != nil {
+		*done = pluginpb.Done{Error: err.Error()}
+	}
+	l.put(&pluginpb.PolicyEvent{Exchange: v.number, Event: &pluginpb.PolicyEvent_Done{Done: done}})
+}
+
+func (v *visit) dispatch(e *pluginpb.HostEvent) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	x, h := &v.Exchange, &v.link.handlers
+	switch event := e.Event.(type) {
+	case *pluginpb.HostEvent_Request:
+		x.begin(event.Request)
+		return v.onRequest(h, event.Request.Body)
+	case *pluginpb.HostEvent_RequestBody:
+		return v.onRequestBody(h, event.RequestBody)
+	case *pluginpb.HostEvent_Response:
+		r := event.Response
+		x.Response = Response{Status: int(r.Status), Header: Header{fields: decode(r.Fields)}, sent: int(r.Status)}
+		return v.onResponse(h, r)
+	case *pluginpb.HostEvent_ResponseBody:
+		return v.onResponseBody(h, event.ResponseBody)
+	case *pluginpb.HostEvent_Trailers:
+		x.Trailers = Header{fields: decode(event.Trailers)}
+		if h.trailers == nil {
+			return nil
+		}
+		err := h.trailers.OnTrailers(v.ctx, x)
+		x.changesOf(&x.Trailers)
+		return err
+	}
+	return fmt.Errorf("an event that this version of the SDK does not know: %T", e.Event)
+}
+
+func (v *visit) onRequest(h *handlers, body bool) error {
+	if h.request != nil {
+		if err := h.request.OnRequest(v.ctx, &v.Exchange); err != nil {
+			return err
+		}
+	}
+	v.transform = nil
+	if h.requestStream != nil && body && v.done.Answer == nil {
+		var err error
+		if v.transform, err = h.requestStream.StreamRequest(v.ctx, &v.Exchange); err != nil {
+			return err
+		}
+		v.done.Stream = v.transform != nil
+	}
+	v.requestChanges()
+	return nil
+}
+
+func (v *visit) onResponse(h *handlers, r *pluginpb.Response) error {
+	x := &v.Exchange
+	var err error
+	switch {
+	case r.Failure && h.failure != nil:
+		err = h.failure.OnFailure(v.ctx, x)
+	case h.response != nil:
+		err = h.response.OnResponse(v.ctx, x)
+	}
+	if err != nil {
+		return err
+	}
+	x.transform = nil
+	if h.responseStream != nil && r.Body && x.done.Answer == nil {
+		if x.transform, err = h.responseStream.StreamResponse(v.ctx, x); err != nil {
+			return err
+		}
+		x.done.Stream = x.transform != nil
+	}
+	x.responseChanges()
+	return nil
+}
+
+func (v *visit) onRequestBody(h *handlers, c *pluginpb.Chunk) error {
+	if v.transform != nil {
+		return v.pass(c)
+	}
+	whole := v.gather(c)
+	if whole == nil || h.requestBody == nil {
+		return nil
+	}
+	err := h.requestBody.OnRequestBody(v.ctx, &v.Exchange, whole)
+	v.requestChanges()
+	return err
+}
+
+func (v *visit) onResponseBody(h *handlers, c *pluginpb.Chunk) error {
+	if v.transform != nil {
+		return v.pass(c)
+	}
+	whole := v.gather(c)
+	if whole == nil || h.responseBody == nil {
+		return nil
+	}
+	err := h.responseBody.OnResponseBody(v.ctx, &v.Exchange, whole)
+	v.responseChanges()
+	return err
+}
+
+// gather puts the chunks of a held body together, and returns it when it is whole.
+func (v *visit) gather(c *pluginpb.Chunk) []byte {
+	v.body = append(v.body, c.Data...)
+	if !c.Last {
+		return nil
+	}
+	whole := v.body
+	v.body = nil
+	if whole == nil {
+		whole = []byte{}
+	}
+	return whole
+}
+
+// maxPiece is the largest part of a body in one event.
+const maxPiece = 64 << 10
+
+// pass has a chunk of a streamed body transformed.
+func (v *visit) pass(c *pluginpb.Chunk) error {
+	out, err := v.transform(c.Data, c.Last)
+	for len(out) > 0 && err == nil {
+		n := min(len(out), maxPiece)
+		v.link.put(&pluginpb.PolicyEvent{Exchange: v.number, Event: &pluginpb.PolicyEvent_Piece{Piece: out[:n]}})
+		out = out[n:]
+	}
+	return err
+}
