@@ -106,3 +106,22 @@ func (b *Buffered) Close() error {
 	}
 	return b.rest.Close()
 }
+
+// endlessTypes are the media types of responses that may have no end, or are one half
+// of a conversation.
+var endlessTypes = [...]string{"text/event-stream", "application/grpc", "multipart/x-mixed-replace"}
+
+// Endless reports whether a response may have no end, so that whoever held it whole
+// would hang.
+func (r *Response) Endless() bool {
+	if r.Status == 101 {
+		return true
+	}
+	contentType, _ := r.Header.GetKnown(ContentType)
+	for _, prefix := range endlessTypes {
+		if hasPrefixFold(contentType, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -125,7 +125,7 @@ func (w *Walk) responsePhases(p *passage, x *exchange.Exchange) error {
 			return err
 		}
 	}
-	if u.responseBody == nil {
+	if u.responseBody == nil || x.Response.Endless() {
 		return nil
 	}
 	if err := w.holdResponseBody(u, x); err != nil {

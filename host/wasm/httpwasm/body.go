@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 
@@ -186,20 +185,4 @@ func (s *session) mustHoldResponse(what string) {
 	if s.phase == responsePhase && s.features&bufferResponse == 0 {
 		trap("the response's %s can't be set without feature buffer_response", what)
 	}
-}
-
-// endless reports whether a response may have no end, or is one half of a
-// conversation, so that holding it would hang. The guest then finds an empty
-// body, and what it writes is dropped.
-func endless(r *exchange.Response) bool {
-	if r.Status == 101 {
-		return true
-	}
-	contentType := r.Header.Value("content-type")
-	for _, prefix := range [...]string{"text/event-stream", "application/grpc", "multipart/x-mixed-replace"} {
-		if len(contentType) >= len(prefix) && strings.EqualFold(contentType[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
 }
