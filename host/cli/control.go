@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ergoproxy/ergo/host/admin"
@@ -122,8 +123,8 @@ func load(from engine.Source) (*manifest.Manifest, error) {
 func sources(m *manifest.Manifest) []string {
 	var paths []string
 	for _, p := range m.Policies {
-		if filepath.IsAbs(p.Source) { // else it is no file
-			paths = append(paths, p.Source)
+		if path := strings.TrimPrefix(p.Source, manifest.Program); filepath.IsAbs(path) { // else it is no file
+			paths = append(paths, path)
 		}
 	}
 	return paths

@@ -10,6 +10,7 @@ import (
 	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process"
 	"github.com/ergoproxy/ergo/host/server"
 	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/telemetry"
@@ -32,7 +33,9 @@ func capabilities() []wasm.HostModule {
 
 // loaders are the kinds of policies, by the ABI that policy.toml names.
 func loaders(guests *wasm.Engine) map[string]policy.Loader {
-	return map[string]policy.Loader{"http-wasm": httpwasm.NewLoader(guests), "proxy-wasm": proxywasm.NewLoader(guests)}
+	return map[string]policy.Loader{
+		"http-wasm": httpwasm.NewLoader(guests), "proxy-wasm": proxywasm.NewLoader(guests), policy.Plugin: process.Loader{},
+	}
 }
 
 // grants are the names of all capabilities.

@@ -14,15 +14,15 @@ import (
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-// process is a host in a process of its own.
-type process struct {
+// apart is a host in a process of its own.
+type apart struct {
 	*running
 	cmd *exec.Cmd
 }
 
-func runProcess(t *testing.T, manifest string) *process {
+func runProcess(t *testing.T, manifest string) *apart {
 	t.Helper()
-	p := &process{running: &running{t: t, manifest: manifest}}
+	p := &apart{running: &running{t: t, manifest: manifest}}
 	p.cmd = exec.Command(os.Args[0], "run", "-c", manifest)
 	p.cmd.Env = append(os.Environ(), "ERGO_TEST_MAIN=1")
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.running.err
@@ -40,7 +40,7 @@ func runProcess(t *testing.T, manifest string) *process {
 	return p
 }
 
-func (p *process) signal(s os.Signal) {
+func (p *apart) signal(s os.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Fatal(err)
@@ -48,7 +48,7 @@ func (p *process) signal(s os.Signal) {
 }
 
 // status waits for the process to end and returns its exit status.
-func (p *process) status() int {
+func (p *apart) status() int {
 	_ = p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
 }

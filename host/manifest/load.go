@@ -116,10 +116,12 @@ func (d *decoder) complete(m *Manifest) {
 		}
 	}
 	for name, p := range m.Policies {
-		if p.Source != "" && !hasScheme(p.Source) {
+		if program, ok := strings.CutPrefix(p.Source, Program); ok {
+			p.Source = Program + d.absolute(program)
+		} else if p.Source != "" && !hasScheme(p.Source) {
 			p.Source = d.absolute(p.Source)
-			m.Policies[name] = p
 		}
+		m.Policies[name] = p
 	}
 	if path, ok := strings.CutPrefix(m.Host.Admin, "unix:"); ok && path != "" {
 		m.Host.Admin = "unix:" + d.absolute(path)
@@ -218,6 +220,9 @@ func absolute(path string) string {
 	}
 	return filepath.Clean(path)
 }
+
+// Program is what the source of a plugin without a policy.toml begins with.
+const Program = "plugin:"
 
 // hasScheme reports whether a policy's source is not a path but "oci://..." or
 // "plugin:...".

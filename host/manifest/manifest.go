@@ -315,8 +315,8 @@ type Connections struct {
 // Policy names an artifact and what it may do. A use of it in a stage adds the
 // configuration.
 type Policy struct {
-	// Source is a folder with a policy.toml, or a .wasm file; relative to the
-	// manifest.
+	// Source is a folder with a policy.toml, a .wasm file, or "plugin:" and a program;
+	// relative to the manifest.
 	Source string   `toml:"source" required:"true"`
 	Digest string   `toml:"digest"` // "sha256:<hex>" that the module must have; empty: any
 	Grants []string `toml:"grants"` // capability modules it may import; default none
@@ -335,6 +335,25 @@ type Policy struct {
 	// HTTP is what the policy may call; absent: nothing.
 	HTTP *Outbound `toml:"http"`
 	KV   KV        `toml:"kv"`
+	// Process says how a plugin, which is a program, is run.
+	Process Process `toml:"process"`
+}
+
+// Process bounds the processes of a plugin. What Linux alone can limit is not limited elsewhere.
+type Process struct {
+	// Count is how many share the load of a use; default 1.
+	Count int `toml:"count" default:"1" min:"1" max:"64"`
+	// Start is the longest that one may take to start and to be configured; default 10s.
+	Start Duration `toml:"start" default:"10s" min:"100ms" max:"10m"`
+	// Memory is the largest address space, of which a program may reserve far more than
+	// it uses; default 8GiB. Linux only, as what follows.
+	Memory Size `toml:"memory" default:"8GiB" min:"64MiB"`
+	Files  int  `toml:"files" default:"1024" min:"16"` // open at once; default 1024
+	// Tasks are the processes and threads of the host's user, with the host's own; default 4096.
+	// It does not hold for root.
+	Tasks int `toml:"tasks" default:"4096" min:"16"`
+	// CPU is the processor time after which one is ended, and started again; default 0, no bound.
+	CPU Duration `toml:"cpu" default:"0s"`
 }
 
 // KV bounds what a policy remembers by ergo_kv.

@@ -19,8 +19,8 @@ type PolicyFile struct {
 	Family  string `toml:"family" required:"true" enum:"auth routing traffic transform caching encryption observe"`
 	Summary string `toml:"summary" required:"true"`
 	License string `toml:"license" required:"true"` // SPDX expression
-	ABI     string `toml:"abi" required:"true" enum:"http-wasm proxy-wasm"`
-	Module  string `toml:"module" default:"policy.wasm"` // file beside policy.toml; default "policy.wasm"
+	ABI     string `toml:"abi" required:"true" enum:"http-wasm proxy-wasm plugin"`
+	Module  string `toml:"module" default:"policy.wasm"` // file beside policy.toml, a program if abi is "plugin"; default "policy.wasm"
 	// Capabilities are the capability modules that the module imports; a manifest
 	// grants them.
 	Capabilities []string       `toml:"capabilities"`

@@ -156,8 +156,8 @@ func (v *validator) telemetry() {
 }
 
 func (v *validator) policy(path string, p Policy) {
-	if hasScheme(p.Source) {
-		v.problem(place.Key(path, "source"), fmt.Sprintf("%q is neither a folder nor a file", p.Source), "write the path of a folder with a policy.toml, or of a .wasm file")
+	if hasScheme(p.Source) && !strings.HasPrefix(p.Source, Program) {
+		v.problem(place.Key(path, "source"), fmt.Sprintf("%q is neither a folder nor a file", p.Source), `write the path of a folder with a policy.toml, of a .wasm file, or "plugin:" and that of a program`)
 	}
 	if hexDigits, ok := strings.CutPrefix(p.Digest, "sha256:"); p.Digest != "" && (!ok || len(hexDigits) != 64 || strings.Trim(hexDigits, "0123456789abcdef") != "") {
 		v.problem(place.Key(path, "digest"), fmt.Sprintf("%q is not a digest", p.Digest), `write "sha256:" and 64 hexadecimal digits in lower case`)

@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 )
 
-// The ABIs of Wasm modules, as policy.toml names them.
+// The ABIs of Wasm modules, as policy.toml names them, and Plugin, which is a program
+// that speaks the protocol of package sdk/plugin.
 const (
 	httpWasm  = "http-wasm"
 	proxyWasm = "proxy-wasm"
+	Plugin    = "plugin"
 )
 
 // abiOf tells the ABI of a module by its exports: whatever has a callback or a

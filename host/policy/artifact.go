@@ -29,6 +29,7 @@ var wasmMagic = []byte("\x00asm")
 
 var (
 	errNotWasm   = errors.New("is not a Wasm binary")
+	errNoProgram = errors.New("is a Wasm binary, not a program")
 	errTooLarge  = errors.New("is larger than its bound")
 	errIrregular = errors.New("is not a regular file")
 )
@@ -49,12 +50,12 @@ type Artifact struct {
 // it takes any configuration. source is for messages. Neither slice may be
 // written to any more. What is wrong in text is a manifest.Problems.
 func NewArtifact(source string, text, module []byte) (*Artifact, error) {
-	if !bytes.HasPrefix(module, wasmMagic) {
-		return nil, fmt.Errorf("module of %s %w", source, errNotWasm)
-	}
 	a := &Artifact{Digest: Digest(module), Module: module, Source: source, text: text}
 	if text == nil {
 		a.File = bareFile(source, a)
+		if err := a.checkModule(); err != nil {
+			return nil, err
+		}
 		return a, nil
 	}
 	file, err := manifest.ParsePolicyFile(inFolder(source), text)
@@ -62,33 +63,53 @@ func NewArtifact(source string, text, module []byte) (*Artifact, error) {
 		return nil, err
 	}
 	a.File = *file
+	if err := a.checkModule(); err != nil {
+		return nil, err
+	}
 	if a.schema, err = compileSchema(file); err != nil {
 		return nil, fmt.Errorf("%s: config: %w", inFolder(source), err)
 	}
 	return a, nil
 }
 
+// checkModule tells modules from programs, so that neither is taken for the other.
+func (a *Artifact) checkModule() error {
+	switch isWasm := bytes.HasPrefix(a.Module, wasmMagic); {
+	case a.File.ABI == Plugin && isWasm:
+		return fmt.Errorf("module of %s %w", a.Source, errNoProgram)
+	case a.File.ABI != Plugin && !isWasm:
+		return fmt.Errorf("module of %s %w", a.Source, errNotWasm)
+	}
+	return nil
+}
+
 // bareFile is what can be known of a module that comes without policy.toml. Its
 // version tells builds apart, and its ABI is told by what it exports.
 func bareFile(source string, a *Artifact) manifest.PolicyFile {
-	name := filepath.Base(source)
+	abi := Plugin
+	path, isProgram := strings.CutPrefix(source, manifest.Program)
+	if !isProgram {
+		abi = abiOf(a.Module)
+	}
+	name := filepath.Base(path)
 	return manifest.PolicyFile{
 		Name:    strings.TrimSuffix(name, filepath.Ext(name)),
 		Version: "0.0.0+" + strings.TrimPrefix(a.Digest, digestPrefix)[:12],
-		ABI:     abiOf(a.Module),
+		ABI:     abi,
 		Module:  name,
 	}
 }
 
 // LoadArtifact reads an artifact from a folder with a policy.toml, or a bare
-// module from a .wasm file.
+// module from a .wasm file, or a bare program from "plugin:" and its file.
 func LoadArtifact(source string) (*Artifact, error) {
-	info, err := os.Stat(source)
+	path, isProgram := strings.CutPrefix(source, manifest.Program)
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("load policy: %w", err)
 	}
-	if !info.IsDir() {
-		folder, name := filepath.Split(source)
+	if isProgram || !info.IsDir() {
+		folder, name := filepath.Split(path)
 		module, err := readIn(folder, name, MaxModuleBytes)
 		if err != nil {
 			return nil, fmt.Errorf("load policy: %w", err)

@@ -1,0 +1,94 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	maxLine   = 8 << 10 // bytes of a line; what is longer is cut
+	keptLines = 8       // that an error may cite
+)
+
+// lines carries what processes of one policy print into the host's log, at most so many
+// lines in a second. It is safe for concurrent use; pieces of lines that several
+// processes print at once may mingle.
+type lines struct {
+	log   *slog.Logger
+	limit int
+	lost  atomic.Uint64
+
+	mu      sync.Mutex
+	part    []byte
+	second  int64
+	count   int
+	dropped int // since it was last told
+	last    []string
+}
+
+// Write follows io.Writer. It never fails.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(b)
+	for {
+		line, rest, ends := bytes.Cut(b, []byte{'\n'})
+		l.part = append(l.part, line[:min(len(line), maxLine-len(l.part))]...)
+		if !ends {
+			return n, nil
+		}
+		if len(l.part) > 0 {
+			l.emit(string(l.part))
+		}
+		l.part, b = l.part[:0], rest
+	}
+}
+
+func (l *lines) emit(line string) {
+	if len(l.last) == keptLines {
+		l.last = append(l.last[:0], l.last[1:]...)
+	}
+	l.last = append(l.last, line)
+	if now := time.Now().Unix(); now != l.second {
+		l.second, l.count = now, 0
+		l.tell()
+	}
+	if l.count == l.limit {
+		l.dropped++
+		l.lost.Add(1)
+		return
+	}
+	l.count++
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, line)
+}
+
+func (l *lines) tell() {
+	if l.dropped > 0 {
+		l.log.Warn("policy logs too much: lines dropped", "dropped", l.dropped, "lines_per_second", l.limit)
+		l.dropped = 0
+	}
+}
+
+// recent begins to keep what is printed, and said returns the end of it.
+func (l *lines) recent() (said func() string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = nil
+	return func() string {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return strings.Join(l.last, "; ")
+	}
+}
+
+// close tells of what was dropped last.
+func (l *lines) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tell()
+}

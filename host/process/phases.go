@@ -1,0 +1,270 @@
+package process
+
+import (
+	"io"
+
+	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// OnRequestHead follows policy.RequestHead.
+func (p *Policy) OnRequestHead(i policy.Instance, x *exchange.Exchange) (policy.Verdict, error) {
+	if !p.contract.Request {
+		return policy.Continue, nil
+	}
+	v := i.(*visit)
+	done, err := v.ask(&pluginpb.HostEvent{Event: &pluginpb.HostEvent_Request{Request: p.request(x)}}, nil)
+	if err != nil {
+		return policy.Continue, err
+	}
+	if done.Answer != nil {
+		return policy.Answer, p.answer(x, done)
+	}
+	if err := p.changeRequest(x, done); err != nil {
+		return policy.Continue, err
+	}
+	if r := &x.Request; done.Stream && p.needs.RequestBody.Mode == manifest.BodyStream && r.Body != nil {
+		r.Body = &passingBody{visit: v, from: r.Body, event: requestChunk}
+		setLength(&r.Header, &r.Length, exchange.UnknownLength)
+	}
+	return policy.Continue, nil
+}
+
+// OnRequestBody follows policy.RequestBody.
+func (p *Policy) OnRequestBody(i policy.Instance, x *exchange.Exchange) (policy.Verdict, error) {
+	if !p.contract.Request {
+		return policy.Continue, nil
+	}
+	held := x.Request.Body.(*exchange.Buffered)
+	done, err := i.(*visit).show(held.Bytes(), requestChunk)
+	if err != nil {
+		return policy.Continue, err
+	}
+	if done.Answer != nil {
+		return policy.Answer, p.answer(x, done)
+	}
+	if err := p.changeRequest(x, done); err != nil {
+		return policy.Continue, err
+	}
+	return policy.Continue, p.replace(done, held, &x.Request.Body, &x.Request.Header, &x.Request.Length)
+}
+
+// OnResponseHead follows policy.ResponseHead.
+func (p *Policy) OnResponseHead(i policy.Instance, x *exchange.Exchange) error {
+	_, err := p.onResponse(i.(*visit), x)
+	return err
+}
+
+// OnFailure follows policy.Failure.
+func (p *Policy) OnFailure(i policy.Instance, x *exchange.Exchange) (policy.Verdict, error) {
+	answered, err := p.onResponse(i.(*visit), x)
+	if answered && err == nil {
+		return policy.Answer, nil
+	}
+	return policy.Continue, err
+}
+
+// onResponse shows the head of the response, or of the host's own in a failed exchange.
+func (p *Policy) onResponse(v *visit, x *exchange.Exchange) (answered bool, err error) {
+	failure := x.Failure != nil && p.contract.Failure
+	if !p.contract.Response && !failure {
+		return false, nil
+	}
+	r := &x.Response
+	streams := p.needs.ResponseBody.Mode == manifest.BodyStream && r.Body != nil && r.Status != 101
+	event := &pluginpb.Response{Status: uint32(r.Status), Fields: p.fields(&r.Header), Failure: failure, Body: streams}
+	done, err := v.ask(&pluginpb.HostEvent{Event: &pluginpb.HostEvent_Response{Response: event}}, nil)
+	if err != nil {
+		return false, err
+	}
+	if done.Answer != nil && r.Status != 101 {
+		return true, p.answer(x, done)
+	}
+	if err := p.changeResponse(x, done); err != nil {
+		return false, err
+	}
+	if done.Stream && streams && x.Request.Method != "HEAD" {
+		r.Body = &passingBody{visit: v, from: r.Body, event: responseChunk, response: true}
+		setLength(&r.Header, &r.Length, exchange.UnknownLength)
+	}
+	return false, nil
+}
+
+// OnResponseBody follows policy.ResponseBody.
+func (p *Policy) OnResponseBody(i policy.Instance, x *exchange.Exchange) error {
+	r := &x.Response
+	if !p.contract.Response {
+		return nil
+	}
+	held := r.Body.(*exchange.Buffered)
+	done, err := i.(*visit).show(held.Bytes(), responseChunk)
+	if err != nil {
+		return err
+	}
+	if done.Answer != nil {
+		return p.answer(x, done)
+	}
+	if err := p.changeResponse(x, done); err != nil {
+		return err
+	}
+	return p.replace(done, held, &r.Body, &r.Header, &r.Length)
+}
+
+// BodyFault follows policy.BodyFault.
+func (p *Policy) BodyFault(i policy.Instance) error { return i.(*visit).fault }
+
+// trailing is a policy that sees trailers: for others nobody watches a body's end.
+type trailing struct{ *Policy }
+
+var _ policy.Trailers = trailing{}
+
+// OnTrailers follows policy.Trailers.
+func (t trailing) OnTrailers(i policy.Instance, x *exchange.Exchange) error {
+	fields := t.fields(&x.Response.Trailer)
+	done, err := i.(*visit).ask(&pluginpb.HostEvent{Event: &pluginpb.HostEvent_Trailers{Trailers: fields}}, nil)
+	if err != nil {
+		return err
+	}
+	return t.changeFields(&x.Response.Trailer, done)
+}
+
+// request is the head of a request as it travels.
+func (p *Policy) request(x *exchange.Exchange) *pluginpb.Request {
+	r := &x.Request
+	event := &pluginpb.Request{
+		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Fields: p.fields(&r.Header),
+		Id: x.ID, Subject: x.Identity.Subject,
+		Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
+	}
+	if x.ClientIP.IsValid() {
+		event.Client = x.ClientIP.Unmap().String()
+	}
+	if x.Sampled {
+		carrier := propagation.MapCarrier{}
+		propagation.TraceContext{}.Inject(x.Context(), carrier)
+		event.Traceparent = carrier["traceparent"]
+	}
+	return event
+}
+
+// fields packs those that the policy asks for.
+func (p *Policy) fields(h *exchange.Header) []byte {
+	packed := make([]byte, 0, h.Size())
+	for _, f := range h.Fields() {
+		if p.wants(f.Name) {
+			packed = appendField(packed, f)
+		}
+	}
+	return packed
+}
+
+// pack packs all fields.
+func pack(h *exchange.Header) []byte {
+	packed := make([]byte, 0, h.Size())
+	for _, f := range h.Fields() {
+		packed = appendField(packed, f)
+	}
+	return packed
+}
+
+func appendField(to []byte, f exchange.Field) []byte {
+	to = append(append(to, f.Name...), 0)
+	return append(append(to, f.Value...), 0)
+}
+
+func (p *Policy) wants(name string) bool {
+	if len(p.contract.Fields) == 0 {
+		return true
+	}
+	for _, wanted := range p.contract.Fields {
+		if exchange.EqualFold(wanted, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxChunk is the largest part of a body in one event.
+const maxChunk = 64 << 10
+
+// chunkEvent makes the event of a part of a body.
+type chunkEvent func(*pluginpb.Chunk) *pluginpb.HostEvent
+
+func requestChunk(c *pluginpb.Chunk) *pluginpb.HostEvent {
+	return &pluginpb.HostEvent{Event: &pluginpb.HostEvent_RequestBody{RequestBody: c}}
+}
+
+func responseChunk(c *pluginpb.Chunk) *pluginpb.HostEvent {
+	return &pluginpb.HostEvent{Event: &pluginpb.HostEvent_ResponseBody{ResponseBody: c}}
+}
+
+// show shows the process a body that is held, a part when it is done with the one before.
+func (v *visit) show(body []byte, event chunkEvent) (*pluginpb.Done, error) {
+	for {
+		n := min(len(body), maxChunk)
+		c := &pluginpb.Chunk{Data: body[:n], Last: n == len(body)}
+		done, err := v.ask(event(c), nil)
+		if err != nil || c.Last {
+			return done, err
+		}
+		body = body[n:]
+	}
+}
+
+// passingBody has a body pass through the process while it is read. A part goes there when
+// what came of the one before has been read.
+type passingBody struct {
+	visit    *visit
+	from     io.ReadCloser
+	event    chunkEvent
+	response bool
+	in, out  []byte
+	ended    bool
+	err      error
+}
+
+// Read follows io.Reader.
+func (b *passingBody) Read(into []byte) (int, error) {
+	for len(b.out) == 0 && b.err == nil && len(into) > 0 {
+		if b.ended {
+			b.err = io.EOF
+			break
+		}
+		b.err = b.step()
+	}
+	n := copy(into, b.out)
+	b.out = b.out[n:]
+	if n > 0 {
+		return n, nil
+	}
+	return 0, b.err
+}
+
+// step has the next part transformed.
+func (b *passingBody) step() error {
+	if b.in == nil {
+		b.in = make([]byte, maxChunk)
+	}
+	n, err := b.from.Read(b.in)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	b.ended = err == io.EOF
+	if n == 0 && !b.ended {
+		return nil
+	}
+	b.out = b.out[:0]
+	c := &pluginpb.Chunk{Data: b.in[:n], Last: b.ended}
+	if _, err = b.visit.ask(b.event(c), &b.out); err != nil {
+		b.visit.fault = err
+		return &exchange.BodyError{Response: b.response, Err: err}
+	}
+	return nil
+}
+
+// Close follows io.Closer.
+func (b *passingBody) Close() error { return b.from.Close() }

@@ -1,0 +1,170 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// Why a process is of no use any more.
+var (
+	errGone     = errors.New("the process has ended")
+	errProtocol = errors.New("the process broke the protocol")
+	errHangs    = errors.New("the process does not answer")
+)
+
+const (
+	pending  = 1024 // events that may wait to be sent
+	maxBatch = 64   // events of a batch: they fit what gRPC takes, of 64 KiB as most are at most
+)
+
+// stream carries exchanges to one process and back, told apart by number.
+type stream struct {
+	carry  pluginpb.Policy_CarryClient
+	cancel context.CancelFunc // of carry
+	out    chan *pluginpb.HostEvent
+	broken chan struct{} // closed when the stream is of no use
+	heard  atomic.Int64  // exchange.Clock when something came last
+
+	mu   sync.Mutex
+	open map[uint64]*visit
+	last uint64 // number given
+	err  error  // why it broke
+}
+
+func newStream(carry pluginpb.Policy_CarryClient, cancel context.CancelFunc) *stream {
+	s := &stream{
+		carry: carry, cancel: cancel, out: make(chan *pluginpb.HostEvent, pending), broken: make(chan struct{}), open: map[uint64]*visit{},
+	}
+	s.heard.Store(int64(exchange.Clock()))
+	return s
+}
+
+// run sends and receives until the stream breaks, and returns why it did.
+func (s *stream) run() error {
+	var sender sync.WaitGroup
+	sender.Go(s.send)
+	for {
+		batch, err := s.carry.Recv()
+		if err != nil {
+			s.fail(fmt.Errorf("%w: %w", errGone, err))
+			break
+		}
+		s.heard.Store(int64(exchange.Clock()))
+		if err := s.deliver(batch.Events); err != nil {
+			s.fail(err)
+			break
+		}
+	}
+	sender.Wait()
+	return s.cause()
+}
+
+// send sends what is ready, as much as there is in one batch.
+func (s *stream) send() {
+	for {
+		var batch pluginpb.HostBatch
+		select {
+		case e := <-s.out:
+			batch.Events = append(batch.Events, e)
+		case <-s.broken:
+			return
+		}
+		for len(batch.Events) < maxBatch {
+			select {
+			case e := <-s.out:
+				batch.Events = append(batch.Events, e)
+				continue
+			default:
+			}
+			break
+		}
+		if s.carry.Send(&batch) != nil {
+			return // and Recv says why
+		}
+	}
+}
+
+// fail breaks the stream: whoever waits is told.
+func (s *stream) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+		close(s.broken)
+		s.cancel()
+	}
+}
+
+func (s *stream) cause() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// enter gives a visit its number.
+func (s *stream) enter(v *visit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last++
+	v.number = s.last
+	s.open[v.number] = v
+}
+
+// leave ends a visit: what still comes for it is dropped.
+func (s *stream) leave(v *visit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, v.number)
+}
+
+// put hands an event over to be sent, until a deadline on exchange.Clock.
+func (s *stream) put(e *pluginpb.HostEvent, until time.Duration) error {
+	select {
+	case s.out <- e:
+		return nil
+	case <-s.broken:
+		return s.cause()
+	default:
+	}
+	timer := time.NewTimer(until - exchange.Clock())
+	defer timer.Stop()
+	select {
+	case s.out <- e:
+		return nil
+	case <-s.broken:
+		return s.cause()
+	case <-timer.C:
+		return errHangs
+	}
+}
+
+// deliver gives visits what came for them.
+func (s *stream) deliver(events []*pluginpb.PolicyEvent) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range events {
+		v := s.open[e.Exchange]
+		switch {
+		case e.Exchange == 0 || e.Exchange > s.last:
+			return fmt.Errorf("%w: it speaks of exchange %d, which there never was", errProtocol, e.Exchange)
+		case v == nil: // given up
+		case !v.receive(e):
+			return fmt.Errorf("%w: it sends more than it was asked for", errProtocol)
+		}
+	}
+	return nil
+}
+
+// visits is how many exchanges the stream carries; not alive: none, any more.
+func (s *stream) visits() (n int, alive bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open), s.err == nil
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/ergoproxy/ergo/sdk/plugin"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// roles are what the program does under another name, before or in place of the protocol.
+var roles = map[string]func(){
+	"exits": func() {
+		fmt.Fprintln(os.Stderr, "no such luck")
+		os.Exit(3)
+	},
+	"mute":    func() { time.Sleep(time.Hour) },
+	"garbage": func() { fmt.Println("hello, world") },
+	"version": func() {
+		handshake := plugin.Handshake()
+		handshake.ProtocolVersion = 99
+		serve(handshake, nil)
+	},
+	"unknown": func() { serve(plugin.Handshake(), stray(1<<40)) },
+	"zero":    func() { serve(plugin.Handshake(), stray(0)) },
+	"chatty":  func() { serve(plugin.Handshake(), twiceDone) },
+	"pieces": func() {
+		serve(plugin.Handshake(), func(e *pluginpb.HostEvent) []*pluginpb.PolicyEvent {
+			piece := &pluginpb.PolicyEvent{Exchange: e.Exchange, Event: &pluginpb.PolicyEvent_Piece{Piece: make([]byte, 1<<20)}}
+			return []*pluginpb.PolicyEvent{piece, piece, piece}
+		})
+	},
+	"empty": func() {
+		serve(plugin.Handshake(), func(e *pluginpb.HostEvent) []*pluginpb.PolicyEvent {
+			return []*pluginpb.PolicyEvent{{Exchange: e.Exchange}}
+		})
+	},
+	"huge": func() {
+		serve(plugin.Handshake(), func(e *pluginpb.HostEvent) []*pluginpb.PolicyEvent {
+			return []*pluginpb.PolicyEvent{doneWith(e, &pluginpb.Done{Answer: &pluginpb.Answer{Status: 200, Body: make([]byte, 64<<20)}})}
+		})
+	},
+	"hangup": func() {
+		serve(plugin.Handshake(), func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent { return nil })
+	},
+}
+
+func doneWith(e *pluginpb.HostEvent, done *pluginpb.Done) *pluginpb.PolicyEvent {
+	return &pluginpb.PolicyEvent{Exchange: e.Exchange, Event: &pluginpb.PolicyEvent_Done{Done: done}}
+}
+
+func twiceDone(e *pluginpb.HostEvent) []*pluginpb.PolicyEvent {
+	return []*pluginpb.PolicyEvent{doneWith(e, &pluginpb.Done{}), doneWith(e, &pluginpb.Done{})}
+}
+
+// say is what a rogue says to an event; nil ends the stream.
+type say func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent
+
+// stray speaks of an exchange that is not there.
+func stray(exchange uint64) say {
+	return func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent {
+		return []*pluginpb.PolicyEvent{doneWith(&pluginpb.HostEvent{Exchange: exchange}, &pluginpb.Done{})}
+	}
+}
+
+// rogue speaks the protocol, and breaks it.
+type rogue struct {
+	goplugin.NetRPCUnsupportedPlugin
+	pluginpb.UnimplementedPolicyServer
+	say say
+}
+
+func serve(handshake goplugin.HandshakeConfig, s say) {
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig: handshake, GRPCServer: goplugin.DefaultGRPCServer,
+		Plugins: goplugin.PluginSet{plugin.Name: &rogue{say: s}},
+	})
+}
+
+// GRPCServer follows goplugin.GRPCPlugin.
+func (r *rogue) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	pluginpb.RegisterPolicyServer(s, r)
+	return nil
+}
+
+// GRPCClient follows goplugin.GRPCPlugin.
+func (r *rogue) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Configure follows pluginpb.PolicyServer.
+func (r *rogue) Configure(context.Context, *pluginpb.Configuration) (*pluginpb.Contract, error) {
+	return &pluginpb.Contract{Request: true}, nil
+}
+
+// Carry follows pluginpb.PolicyServer.
+func (r *rogue) Carry(stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]) error {
+	for {
+		batch, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		for _, e := range batch.Events {
+			events := r.say(e)
+			if events == nil {
+				return nil
+			}
+			if err := stream.Send(&pluginpb.PolicyBatch{Events: events}); err != nil {
+				return err
+			}
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// visit is one exchange at the policy: the instance that a Policy lends. It belongs
+// to one process, from the first event on.
+type visit struct {
+	policy  *Policy
+	x       *exchange.Exchange
+	process *process // nil until there is an event
+	number  uint64
+	fault   error // of a body that was on its way
+
+	mu    sync.Mutex
+	asked bool // an event is with the process
+	inbox []*pluginpb.PolicyEvent
+	bytes int
+	ready chan struct{} // has one element while inbox may have some
+}
+
+// maxInbox bounds what a process can send in answer to one event, beside pieces of a body.
+const maxInbox = 1024
+
+// receive takes an event in. It reports false for what must not come.
+func (v *visit) receive(e *pluginpb.PolicyEvent) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.asked || len(v.inbox) == maxInbox {
+		return false
+	}
+	switch e := e.Event.(type) {
+	case *pluginpb.PolicyEvent_Done:
+		v.asked = false
+	case *pluginpb.PolicyEvent_Piece:
+		if v.bytes += len(e.Piece); v.bytes > v.policy.maxStep {
+			return false
+		}
+	case *pluginpb.PolicyEvent_Call:
+	default:
+		return false
+	}
+	v.inbox = append(v.inbox, e)
+	select {
+	case v.ready <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// takeAll empties the inbox into a slice that is used again.
+func (v *visit) takeAll(into []*pluginpb.PolicyEvent) []*pluginpb.PolicyEvent {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	into = append(into[:0], v.inbox...)
+	clear(v.inbox)
+	v.inbox = v.inbox[:0]
+	return into
+}
+
+// ask shows the process an event and waits until it is done with it. Pieces of a body
+// are appended to pieces. The error is as policy.Instance phases return it.
+func (v *visit) ask(e *pluginpb.HostEvent, pieces *[]byte) (*pluginpb.Done, error) {
+	release, err := v.policy.enter(v.x)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := v.join(); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	v.asked, v.bytes = true, 0
+	v.mu.Unlock()
+	began := exchange.Clock()
+	until := began + v.policy.limits.Time.D()
+	e.Exchange = v.number
+	if err := v.process.stream.put(e, until); err != nil {
+		return nil, v.failed(err, began)
+	}
+	done, err := v.await(began, until, pieces)
+	if err != nil {
+		return nil, err
+	}
+	if done.Error != "" {
+		return nil, v.policy.failure(policy.Trap, errors.New(done.Error))
+	}
+	return done, nil
+}
+
+// join finds a process for the exchange; later events go to the same one.
+func (v *visit) join() error {
+	if v.process != nil {
+		return nil
+	}
+	p, err := v.policy.pick(v.x)
+	if err != nil {
+		return err
+	}
+	v.process = p
+	p.stream.enter(v)
+	return nil
+}
+
+// await handles what the process sends until it is done. What the host does for it in
+// between does not count against its time.
+func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Done, error) {
+	timer := time.NewTimer(until - exchange.Clock())
+	defer timer.Stop()
+	var batch []*pluginpb.PolicyEvent
+	for {
+		select {
+		case <-v.ready:
+		case <-v.process.stream.broken:
+			return nil, v.failed(v.process.stream.cause(), began)
+		case <-v.x.Context().Done():
+			return nil, v.policy.failure(policy.Timeout, v.x.Context().Err())
+		case <-timer.C:
+			return nil, v.failed(errHangs, began)
+		}
+		batch = v.takeAll(batch)
+		for _, e := range batch {
+			switch e := e.Event.(type) {
+			case *pluginpb.PolicyEvent_Done:
+				return e.Done, nil
+			case *pluginpb.PolicyEvent_Piece:
+				if pieces == nil {
+					return nil, v.policy.failure(policy.Trap, fmt.Errorf("%w: it streams a body that it does not have", errProtocol))
+				}
+				*pieces = append(*pieces, e.Piece...)
+			case *pluginpb.PolicyEvent_Call:
+				before := exchange.Clock()
+				result := v.policy.call(v.x, e.Call)
+				until += exchange.Clock() - before
+				timer.Reset(until - exchange.Clock())
+				if err := v.process.stream.put(resultOf(v.number, result), until); err != nil {
+					return nil, v.failed(err, began)
+				}
+			}
+		}
+	}
+}
+
+func resultOf(number uint64, r *pluginpb.Result) *pluginpb.HostEvent {
+	return &pluginpb.HostEvent{Exchange: number, Event: &pluginpb.HostEvent_Result{Result: r}}
+}
+
+// failed makes the error of an event that the process did not finish. One from which nothing
+// at all has come since the event began is no use to others either.
+func (v *visit) failed(err error, began time.Duration) error {
+	if !errors.Is(err, errHangs) {
+		return v.policy.failure(policy.Trap, err)
+	}
+	if time.Duration(v.process.stream.heard.Load()) < began {
+		v.process.stream.fail(errHangs)
+	}
+	return v.policy.failure(policy.Timeout, fmt.Errorf("%w within limits.time (%v)", err, v.policy.limits.Time.D()))
+}
+
+// end tells the process that the exchange is over. A process that does not take that in
+// is one that hangs, or is gone.
+func (v *visit) end() {
+	p := v.process
+	if p == nil {
+		return
+	}
+	p.stream.leave(v)
+	e := &pluginpb.HostEvent{Exchange: v.number, Event: &pluginpb.HostEvent_End{End: new(pluginpb.End)}}
+	if v.policy.contract.Done {
+		end := e.GetEnd()
+		end.Status = uint32(v.x.Response.Status)
+		end.Microseconds = uint64(max(0, (v.x.Now - v.x.Began).Microseconds()))
+	}
+	if err := p.stream.put(e, exchange.Clock()+v.policy.limits.Time.D()); err != nil {
+		p.stream.fail(err)
+	}
+}
+
+// reset makes the visit ready for another exchange.
+func (v *visit) reset() {
+	select {
+	case <-v.ready:
+	default:
+	}
+	clear(v.inbox)
+	v.inbox, v.asked, v.bytes = v.inbox[:0], false, 0
+	v.x, v.process, v.number, v.fault = nil, nil, 0, nil
+}
