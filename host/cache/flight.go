@@ -15,10 +15,12 @@ type Flights struct {
 	waits   atomic.Uint64
 }
 
-// Flight is a fetch. Whoever leads it ends it, once.
+// Flight is a fetch. Whoever leads it ends it, or hands it over, once.
 type Flight struct {
 	flights *Flights
 	key     string
+	waiting int           // guarded by flights.mu
+	lead    chan struct{} // has the right to lead while nobody does
 	over    chan struct{}
 	alone   bool // those that wait go on by themselves; written before over is closed
 }
@@ -34,7 +36,7 @@ func (f *Flights) Join(key string) (flight *Flight, leads bool) {
 	if f.flights == nil {
 		f.flights = map[string]*Flight{}
 	}
-	flight = &Flight{flights: f, key: key, over: make(chan struct{})}
+	flight = &Flight{flights: f, key: key, lead: make(chan struct{}, 1), over: make(chan struct{})}
 	f.flights[key] = flight
 	return flight, true
 }
@@ -42,12 +44,27 @@ func (f *Flights) Join(key string) (flight *Flight, leads bool) {
 // End ends the fetch. With alone those that wait are told to go on by themselves, because
 // nothing is stored that they could share; else they are to look again.
 func (f *Flight) End(alone bool) {
-	fs := f.flights
-	fs.mu.Lock()
-	delete(fs.flights, f.key)
-	fs.mu.Unlock()
+	f.flights.mu.Lock()
+	defer f.flights.mu.Unlock()
+	f.end(alone)
+}
+
+func (f *Flight) end(alone bool) {
+	delete(f.flights.flights, f.key)
 	f.alone = alone
 	close(f.over)
+}
+
+// HandOver has one of those that wait lead in place of one that failed; the others go on
+// waiting. It ends the fetch if nobody waits.
+func (f *Flight) HandOver() {
+	f.flights.mu.Lock()
+	defer f.flights.mu.Unlock()
+	if f.waiting == 0 {
+		f.end(false)
+		return
+	}
+	f.lead <- struct{}{}
 }
 
 // Outcome is how a wait for a fetch ended.
@@ -55,17 +72,22 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Look    Outcome = iota // something was stored, or the fetch failed: look again
+	Look    Outcome = iota // something was stored: look again
 	Alone                  // go on without waiting any more
 	Expired                // ctx ended
+	Leads                  // the caller leads now
 )
 
-// Wait waits until the fetch ends, or ctx does.
+// Wait waits until the fetch ends or is handed over, or ctx ends.
 func (f *Flight) Wait(ctx context.Context) Outcome {
 	f.flights.waits.Add(1)
 	f.flights.waiting.Add(1)
+	f.count(1)
 	defer f.flights.waiting.Add(-1)
+	defer f.count(-1)
 	select {
+	case <-f.lead:
+		return Leads
 	case <-f.over:
 		if f.alone {
 			return Alone
@@ -73,6 +95,21 @@ func (f *Flight) Wait(ctx context.Context) Outcome {
 		return Look
 	case <-ctx.Done():
 		return Expired
+	}
+}
+
+// count counts those that wait. What was handed over to the last one, which left in the
+// same moment, has ended.
+func (f *Flight) count(n int) {
+	f.flights.mu.Lock()
+	defer f.flights.mu.Unlock()
+	if f.waiting += n; f.waiting > 0 {
+		return
+	}
+	select {
+	case <-f.lead:
+		f.end(false)
+	default:
 	}
 }
 

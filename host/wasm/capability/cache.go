@@ -138,7 +138,10 @@ func cacheOf(ctx context.Context) *cacheVisit {
 // End follows wasm.Ender. A response that is being stored still leads.
 func (v *cacheVisit) End() {
 	v.set.Close()
-	v.land(false)
+	if v.flight != nil {
+		v.flight.HandOver()
+		v.flight = nil
+	}
 }
 
 // Fail follows wasm.Ender: a response that was to be stored is not, whatever body the
@@ -384,7 +387,9 @@ func joinCache(ctx context.Context, mod api.Module, stack []uint64) {
 	wait := func() {
 		bounded, cancel := context.WithTimeout(v.x.Context(), v.until-exchange.Clock())
 		defer cancel()
-		v.outcome = flight.Wait(bounded)
+		if v.outcome = flight.Wait(bounded); v.outcome == cache.Leads {
+			v.flight = flight
+		}
 	}
 	if stack[0] = waits; !wasm.CallOf(ctx).Visit.Await(wait) {
 		stack[0] = expired

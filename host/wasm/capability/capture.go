@@ -67,7 +67,7 @@ func (c *capture) Close() error {
 func (c *capture) breakOff() {
 	if c.writer != nil {
 		c.writer.Abort()
-		c.end(false)
+		c.end((*cache.Flight).HandOver)
 	}
 }
 
@@ -75,14 +75,14 @@ func (c *capture) breakOff() {
 func (c *capture) commit() {
 	if c.writer != nil {
 		err := c.writer.Commit(c.trailer.Fields()...)
-		c.end(err != nil)
+		c.end(func(f *cache.Flight) { f.End(err != nil) })
 	}
 }
 
-func (c *capture) end(alone bool) {
+func (c *capture) end(by func(*cache.Flight)) {
 	c.writer = nil
 	if c.flight != nil {
-		c.flight.End(alone)
+		by(c.flight)
 		c.flight = nil
 	}
 }
