@@ -61,7 +61,8 @@ import (
 // it begins anew, when there is something to look up. They hold no instance meanwhile. Who
 // should go on by itself is told that it leads, too, and who has waited for timeout milliseconds, all
 // waits of an exchange together, 2. Leading ends when the response is stored or isn't, when
-// the exchange ends, and with release, which says that there is nothing to share.
+// the exchange ends, and with release, which says that there is nothing to share. One of
+// those that wait leads in place of one that ended without any of these.
 //
 // refresh has the request repeated in the background, as it is, from this policy on, for which
 // is_refresh then is 1; at most one for what was looked up last, and a bounded number of all.
