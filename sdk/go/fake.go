@@ -45,6 +45,7 @@ type Fake struct {
 	Identity FakeIdentity
 	KV       map[string]*FakeEntry // what ergo_kv holds
 	KVDown   bool                  // its store is not available
+	Cache    FakeCache             // what ergo_cache holds
 	Keys     []FakeKey             // that ergo_crypto uses
 	// ContentKeys are keys for content that are not dropped: what each encrypts with.
 	ContentKeys    map[uint32]string
