@@ -87,7 +87,13 @@ var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
 	"error": func(context.Context, *plugin.Exchange) error { return errors.New("it did not like it") },
 	"panic": func(context.Context, *plugin.Exchange) error { panic("at the disco") },
 	"exit":  func(context.Context, *plugin.Exchange) error { os.Exit(4); return nil },
-	"stop":  func(context.Context, *plugin.Exchange) error { return syscall.Kill(os.Getpid(), syscall.SIGSTOP) },
+	"stop": func(ctx context.Context, _ *plugin.Exchange) error {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+			return err
+		}
+		<-ctx.Done() // the signal may come a moment later
+		return ctx.Err()
+	},
 	"sleep": func(ctx context.Context, _ *plugin.Exchange) error { <-ctx.Done(); return ctx.Err() },
 	"bad": func(_ context.Context, x *plugin.Exchange) error {
 		x.Request.Header.Set("x-bad", "a\r\nb: c")
