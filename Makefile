@@ -62,6 +62,11 @@ soak-wasm: build ## ten minutes of hostile guests beside sound ones with the rea
 cache-tests: build ## the public suite for HTTP caches on the real binary, held against what is recorded; needs npm; FLAGS='-id CASE'
 	$(GO) run ./host/internal/cachetests $(FLAGS)
 
+.PHONY: policy-table
+policy-table: ## measures what each policy costs, into policies/costs.txt, and writes README.md's table of policies
+	$(GO) test -run '^$$' -bench 'Forward|ExtAuth' -count 5 ./policies | tee policies/costs.txt
+	$(GO) test -count=1 -run TestTable ./policies -update
+
 .PHONY: policies
 policies: ## rebuilds every policies/*/policy.wasm
 	policies/build
