@@ -220,6 +220,7 @@ func wipePair(p pair) {
 			wipeNumber(n)
 		}
 	case *ecdsa.PrivateKey:
+		//lint:ignore SA1019 the key is not used any more
 		wipeNumber(k.D)
 	case ed25519.PrivateKey:
 		clear(k)
