@@ -43,12 +43,24 @@ func (sel *Selector) matches(key string, e *Entry) bool {
 // returns how many they are. A response that was being stored meanwhile is dropped
 // or marked when it is whole: what is there after Purge was asked for after it, also
 // when the process or the machine ends at once. A prefix or a tag looks at all entries of the space.
+//
+// Hosts that share are told first. If they can't be it returns ErrUntold; it has purged here then.
 func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
 	if !sel.sound() {
 		return 0, ErrArgument
 	}
+	sp.store.counts.purges.Add(1)
+	if sh := sp.store.shared; sh != nil {
+		sh.telling.RLock()
+		defer sh.telling.RUnlock()
+		err = sh.tell(purgeRecord{Selector: sel, space: sp.name, soft: soft})
+	}
+	return sp.purge(sel, soft), err
+}
+
+// purge does what Purge does, here.
+func (sp *Space) purge(sel Selector, soft bool) (n int) {
 	s := sp.store
-	s.counts.purges.Add(1)
 	// First the log, then the entries: a Writer that comes between is caught by one.
 	s.mu.Lock()
 	s.purges.add(purge{space: sp, Selector: sel, soft: soft})
@@ -64,7 +76,7 @@ func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
 	if s.disk != nil {
 		s.disk.tidy(true)
 	}
-	return n, nil
+	return n
 }
 
 // purge removes or marks one entry, and returns how many that are. Store.mu is

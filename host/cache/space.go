@@ -63,6 +63,14 @@ func (s *Set) Close() {
 // Lookup returns what there is under key. It waits for nothing. The caller closes
 // the Set.
 func (sp *Space) Lookup(key string) Set {
+	set := sp.look(key)
+	if set.Len() == 0 {
+		sp.store.counts.misses.Add(1)
+	}
+	return set
+}
+
+func (sp *Space) look(key string) Set {
 	sh := sp.shard(key)
 	sh.mu.RLock()
 	entries := sh.entries[key]
@@ -72,10 +80,15 @@ func (sp *Space) Lookup(key string) Set {
 		}
 	}
 	sh.mu.RUnlock()
-	if len(entries) == 0 {
-		sp.store.counts.misses.Add(1)
-	}
 	return Set{entries: entries}
+}
+
+// has reports whether there is an entry of a variant under key.
+func (sp *Space) has(key, variant string) bool {
+	sh := sp.shard(key)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return slices.ContainsFunc(sh.entries[key], func(e *Entry) bool { return e.Variant == variant })
 }
 
 // change makes the list of a key what with returns; it is given the one that
@@ -244,6 +257,7 @@ func (sp *Space) Update(e *Entry, h Head) (*Entry, error) {
 		// What was marked after the lookup stays so: the 304 may be from before.
 		fresh.Purged = now.Purged && !e.Purged
 		s.replace(e.item, fresh)
+		s.shared.offer(e.item, fresh, s.shared.here())
 	}
 	return fresh, nil
 }

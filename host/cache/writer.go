@@ -9,16 +9,18 @@ import (
 // Writer takes a response in. It belongs to one goroutine at a time. It ends with
 // Commit or Abort, and must.
 type Writer struct {
-	space *Space
-	key   string
-	entry *Entry
-	since uint64 // the last purge before it began
-	data  []byte
-	held  int64  // bytes of memory that it has taken
-	spill *spill // where the body goes on disk; nil: it is in data
-	size  int64
-	limit int64
-	err   error // why it takes no more
+	space  *Space
+	key    string
+	entry  *Entry
+	since  uint64 // the last purge before it began
+	place  string // in the log of purges that hosts share; "": none
+	data   []byte
+	held   int64  // bytes of memory that it has taken
+	spill  *spill // where the body goes on disk; nil: it is in data
+	size   int64
+	limit  int64
+	err    error // why it takes no more
+	yields bool  // to what was stored meanwhile
 }
 
 // firstBytes is what a Writer takes at first if it does not know the size.
@@ -36,9 +38,9 @@ func (sp *Space) Create(key string, h Head) (*Writer, error) {
 		return nil, ErrTooLarge
 	}
 	s.mu.Lock()
-	since := s.purges.last
+	since, place := s.purges.last, s.shared.here()
 	s.mu.Unlock()
-	w := &Writer{space: sp, key: strings.Clone(key), since: since, limit: s.options.EntryBytes}
+	w := &Writer{space: sp, key: strings.Clone(key), since: since, place: place, limit: s.options.EntryBytes}
 	w.entry = newEntry(&h, s.options.Now())
 	if h.Size > 0 {
 		_ = w.grow(min(h.Size, hintBytes)) // Write says so if there is no room
@@ -139,18 +141,19 @@ func (s *Store) reserve(n int64) bool {
 // Commit makes the response visible, whole as it is now. It returns the error of
 // a Write that failed, or ErrPurged; the response is dropped then.
 func (w *Writer) Commit(trailer ...exchange.Field) error {
-	err := w.commit(trailer)
+	it, err := w.commit(trailer)
 	if err != nil {
 		w.space.store.counts.dropped.Add(1)
 	} else {
 		w.space.store.counts.stored.Add(1)
+		w.space.store.shared.offer(it, w.entry, w.place)
 	}
 	w.release()
 	w.err = ErrDone
 	return err
 }
 
-func (w *Writer) commit(trailer []exchange.Field) error {
+func (w *Writer) commit(trailer []exchange.Field) (*item, error) {
 	if w.err == nil && !soundTrailer(trailer) {
 		w.err = ErrArgument
 	}
@@ -161,7 +164,7 @@ func (w *Writer) commit(trailer []exchange.Field) error {
 		w.err = w.grow(w.size)
 	}
 	if w.err != nil {
-		return w.err
+		return nil, w.err
 	}
 	s, e := w.space.store, w.entry
 	e.addTrailer(trailer)
@@ -171,11 +174,14 @@ func (w *Writer) commit(trailer []exchange.Field) error {
 	defer s.mu.Unlock()
 	gone, soft := s.purges.since(w.since, w.space, w.key, e)
 	if gone {
-		return ErrPurged
+		return nil, ErrPurged
 	}
-	e.Purged = soft
+	if w.yields && w.space.has(w.key, e.Variant) {
+		return nil, nil
+	}
+	e.Purged = e.Purged || soft
 	s.insert(it, e, w.give(it))
-	return nil
+	return it, nil
 }
 
 // give makes the body, and what it takes, the item's. Store.mu is held.

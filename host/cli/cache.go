@@ -9,6 +9,7 @@ import (
 	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/state"
 )
 
 // caches are what policies store responses in, by their names. They outlive
@@ -22,20 +23,24 @@ type caches struct {
 
 // openCaches opens the store. Its settings are those of the first manifest, until a
 // restart.
-func openCaches(conf manifest.Cache, log *slog.Logger) (*caches, error) {
-	store, err := cache.Open(cache.Options{
+func openCaches(conf manifest.Cache, server *state.Server, log *slog.Logger) (*caches, error) {
+	options := cache.Options{
 		MemoryBytes: int64(conf.Memory), EntryBytes: int64(conf.Entry), Disk: conf.Disk, DiskBytes: int64(conf.DiskBytes), Log: log,
-	})
+	}
+	if conf.Shared && server != nil {
+		options.Shared = server
+	}
+	store, err := cache.Open(options)
 	if err != nil {
 		return nil, err
 	}
 	return &caches{store: store, byName: map[string]*policy.Cache{}}, nil
 }
 
-// inMemory leaves out the folder, which a running host may have, for whoever serves
-// nothing.
+// inMemory leaves out the folder, which a running host may have, and the server that
+// hosts share, for whoever serves nothing.
 func inMemory(conf manifest.Cache) manifest.Cache {
-	conf.Disk = ""
+	conf.Disk, conf.Shared = "", false
 	return conf
 }
 

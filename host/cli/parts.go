@@ -81,7 +81,7 @@ func newParts(w wiring) (*parts, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open compilation cache: %w", err), memory.Close())
 	}
-	responses, err := openCaches(w.responses, log)
+	responses, err := openCaches(w.responses, memory.Server(), log)
 	if err != nil {
 		return nil, errors.Join(err, memory.Close(), guests.Close(context.Background()))
 	}
@@ -101,7 +101,7 @@ func newParts(w wiring) (*parts, error) {
 
 // close ends the parts, those above first.
 func (p *parts) close(ctx context.Context) error {
-	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.state.Close(), p.caches.store.Close())
+	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.caches.store.Close(), p.state.Close())
 }
 
 // doors makes a server what an engine wants of listeners.

@@ -123,6 +123,9 @@ type Cache struct {
 	// relative to the manifest. One host at a time has it; empty: none.
 	Disk      string `toml:"disk" form:"path"`
 	DiskBytes Size   `toml:"disk_bytes" default:"1GiB" min:"4MiB"` // what may be in it; default 1GiB
+	// Shared has hosts with the same [state] redis, and its prefix, share what they store
+	// and what they purge.
+	Shared bool `toml:"shared"`
 }
 
 // Redis is a server that speaks Redis's protocol and has its scripts, such as

@@ -13,6 +13,9 @@ const kvCapability = "ergo_kv"
 
 func (v *validator) state() {
 	r := v.m.State.Redis
+	if v.m.Cache.Shared && r == nil && !v.failed["state.redis"] {
+		v.problem("cache.shared", "is true, but there is no store to share", `add redis = { address = "host:port" } to [state], or remove it`)
+	}
 	if r == nil || v.failed["state.redis"] {
 		return
 	}

@@ -78,6 +78,31 @@ func (s *server) close() error {
 	return s.client.Close()
 }
 
+// Server is the shared store for those that keep something else in it. Its methods
+// are safe for concurrent use.
+type Server struct{ server *server }
+
+// Server returns the shared store; nil: there is none. It is closed with r.
+func (r *Registry) Server() *Server {
+	if r.server.client == nil {
+		return nil
+	}
+	return &Server{server: r.server}
+}
+
+// Client returns the client of the server.
+func (s *Server) Client() *redis.Client { return s.server.client }
+
+// Prefix begins all keys, with a colon at its end. What follows in the names of what
+// policies remember is a policy's name, which is not empty.
+func (s *Server) Prefix() string { return s.server.prefix }
+
+// Do runs one operation, bounded by the server's timeout and by ctx. While the server
+// is known to be gone it returns ErrUnavailable at once.
+func (s *Server) Do(ctx context.Context, operation func(context.Context) error) error {
+	return s.server.do(ctx, operation)
+}
+
 // Why the server is not even asked.
 var (
 	errNoServer = errors.New("this process was started without [state] redis")

@@ -31,7 +31,7 @@ import (
 //	release()
 //	refresh() -> status
 //	is_refresh() -> 0 or 1
-//	purge(kind, text, text_len, soft) -> count          kind 0: a key, 1: a prefix of keys, 2: a tag; -1: bad
+//	purge(kind, text, text_len, soft) -> count          kind 0: a key, 1: a prefix of keys, 2: a tag; -1: bad, -2: not all hosts know yet
 //	remember(bytes, len) -> status                      at most 8 KiB
 //	recall(buf, limit) -> len
 //
@@ -67,6 +67,9 @@ import (
 // refresh has the request repeated in the background, as it is, from this policy on, for which
 // is_refresh then is 1; at most one for what was looked up last, and a bounded number of all.
 //
+// If hosts share what they store, lookup asks for what is not here, and waits for it; purge tells
+// the others first. When it can't, it has purged here, and they are told once that is possible.
+//
 // The status is 0 for done, 1 if there is no such entry, 2 for what is out of bounds, 3 in the
 // wrong phase, and 4 if the store has no room or the host too much to do.
 func Cache() wasm.HostModule {
@@ -93,6 +96,8 @@ const (
 	maxVariant         = 1 << 10
 	maxMemo            = 8 << 10
 	storeIsFull status = 4 // of the cache's functions
+
+	untold = uint64(1<<32 - 2) // a result of purge
 
 	leads   = 0 // outcomes of join
 	expired = 2
@@ -186,6 +191,12 @@ func lookupCache(ctx context.Context, mod api.Module, stack []uint64) {
 		v.key = string(key)
 	}
 	v.set = v.cache.Space.Lookup(v.key)
+	if v.set.Len() == 0 && v.cache.Space.Shared() {
+		call := wasm.CallOf(ctx)
+		call.Pause()
+		v.set = v.cache.Space.Fetch(v.x.Context(), v.key)
+		call.Resume()
+	}
 	for i := range v.set.Len() {
 		v.entries = append(v.entries, v.set.At(i))
 	}
@@ -430,9 +441,20 @@ func purgeCache(ctx context.Context, mod api.Module, stack []uint64) {
 		return
 	}
 	call := wasm.CallOf(ctx)
-	n, err := granted(call).Cache.Space.Purge(cache.Selector{Kind: cache.Kind(kind), Text: text}, soft)
+	space := granted(call).Cache.Space
+	waits := space.Shared() && call.Exchange != nil
+	if waits {
+		call.Pause()
+	}
+	n, err := space.Purge(cache.Selector{Kind: cache.Kind(kind), Text: text}, soft)
+	if waits {
+		call.Resume()
+	}
 	call.Check()
-	if stack[0] = uint64(uint32(n)); err != nil {
+	switch stack[0] = uint64(uint32(n)); {
+	case errors.Is(err, cache.ErrUntold):
+		stack[0] = untold
+	case err != nil:
 		stack[0] = none
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -251,6 +254,35 @@ func TestCachePurges(t *testing.T) {
 		c.want(0, "lookup", "key")
 	}
 	c.want(none, "purge", 3, "key", 0)
+}
+
+// What another host has stored is looked up as if it were here. While the server is
+// gone a lookup finds nothing, and a purge says that it was done here alone.
+func TestCacheOfOtherHosts(t *testing.T) {
+	server := hosttest.StartRedis(t)
+	var hosts [2]*cacher
+	var stores [2]*cache.Store
+	for i := range hosts {
+		registry := state.NewRegistry(state.Options{Redis: &state.RedisOptions{Address: server.Address, Timeout: time.Second, Connections: 2, Prefix: "ergo"}})
+		store, err := cache.Open(cache.Options{Shared: registry.Server()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = errors.Join(store.Close(), registry.Close()) })
+		hosttest.Eventually(t, func() bool { return store.Stats().Shared.Joined }, "the log of purges is followed")
+		stores[i], hosts[i] = store, newCacher(t, &policy.Cache{Space: store.Space("p")})
+	}
+	a, b := hosts[0], hosts[1]
+	a.put("k", "body")
+	hosttest.Eventually(t, func() bool { return stores[0].Stats().Shared.Sent == 1 }, "what was stored is sent")
+	b.want(1, "lookup", "k")
+	b.want(0, "lookup", "l")
+	b.want(1, "purge", 0, "k", 0)
+	b.want(0, "lookup", "k")
+	server.Kill()
+	hosttest.Eventually(t, func() bool { return !stores[1].Stats().Shared.Joined }, "it is noticed that the server is gone")
+	b.want(0, "lookup", "k")
+	b.want(untold, "purge", 0, "k", 0)
 }
 
 func TestCacheRemembers(t *testing.T) {
