@@ -12,11 +12,11 @@ import (
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-// TestManyWaitForOneFetch has 2,000 clients ask for what nobody has: one of them
+// TestManyWaitForOneFetch has 10,000 clients ask for what nobody has: one of them
 // fetches it, none of them holds one of the policy's four instances meanwhile, and
 // all get it.
 func TestManyWaitForOneFetch(t *testing.T) {
-	const connections, streams = 20, 100
+	const connections, streams = 100, 100
 	var fetched atomic.Int64
 	release := make(chan struct{})
 	origin := hosttest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
