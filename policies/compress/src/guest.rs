@@ -18,7 +18,8 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|_| Box::new(Root { plugin: None }));
 }}
 
-/// What all encoders of an instance may take of its memory. A response that finds no room stays as it is.
+/// What all encoders of an instance may take of its memory. A response that finds no room
+/// for any coding that its client takes stays as it is.
 const ENCODERS_BYTES: usize = 32 << 20;
 
 /// The host reads as much of a body at once; a piece that is shorter is all that was there.
@@ -61,7 +62,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
         let plugin = self.plugin.clone()?;
-        let chosen = Chosen { coding: None, identity_refused: false };
+        let chosen = Chosen { codings: Vec::new(), identity_refused: false };
         Some(Box::new(Exchange { plugin, chosen, head_only: false, encoder: None, last: 0 }))
     }
 }
@@ -93,8 +94,8 @@ impl HttpContext for Exchange {
         if verdict != Verdict::Alone && head::lacks_vary(&fields) {
             let _ = hostcalls::add_map_value(HEAD, "vary", "accept-encoding");
         }
-        if let Verdict::Compress(coding) = verdict {
-            self.begin(coding, &fields);
+        if verdict == Verdict::Compress {
+            self.begin(&fields);
         }
         Action::Continue
     }
@@ -120,12 +121,11 @@ impl HttpContext for Exchange {
 }
 
 impl Exchange {
-    /// Says that the body is compressed, if there is room for it.
-    fn begin(&mut self, coding: Coding, fields: &Fields) {
+    /// Says that the body is compressed, with the best coding that there is room for, if any.
+    fn begin(&mut self, fields: &Fields) {
         let plugin = &self.plugin;
-        if plugin.taken.get() + coding.bytes() > ENCODERS_BYTES {
-            return;
-        }
+        let room = ENCODERS_BYTES - plugin.taken.get();
+        let Some(&coding) = self.chosen.codings.iter().find(|coding| coding.bytes() <= room) else { return };
         plugin.taken.set(plugin.taken.get() + coding.bytes());
         self.encoder = Some(Encoder::new(coding, plugin.settings.level(coding)));
         let _ = hostcalls::set_map_value(HEAD, "content-encoding", Some(coding.name()));

@@ -1,6 +1,5 @@
 //! What the head of a response says of compressing its body.
 
-use crate::encoder::Coding;
 use crate::negotiate::Chosen;
 use crate::settings::Settings;
 
@@ -32,7 +31,7 @@ pub enum Verdict {
     Alone,
     /// Another client may get it compressed: caches have to know.
     Vary,
-    Compress(Coding),
+    Compress,
 }
 
 /// Fields that speak of the body as it is: it has to stay so.
@@ -56,10 +55,10 @@ pub fn decide(settings: &Settings, fields: &Fields, head_only: bool, empty: bool
     }
     let length: Option<u64> = fields.first("content-length").and_then(|length| length.parse().ok());
     let small = length.is_some_and(|length| length < settings.min_bytes) && !chosen.identity_refused;
-    match chosen.coding {
-        Some(coding) if !small && !head_only && !empty => Verdict::Compress(coding),
-        _ => Verdict::Vary,
+    if chosen.codings.is_empty() || small || head_only || empty {
+        return Verdict::Vary;
     }
+    Verdict::Compress
 }
 
 /// Whether Vary has to be told of Accept-Encoding.
@@ -76,6 +75,7 @@ pub fn weakened(tag: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoder::Coding;
     use ergo_sdk::Config;
 
     fn verdict(lines: &[(&str, &str)], head_only: bool, identity_refused: bool) -> Verdict {
@@ -85,7 +85,7 @@ mod tests {
             fields.retain(|(given, _)| given != name || *name != ":status");
             fields.push((name.to_string(), value.as_bytes().to_vec()));
         }
-        let chosen = Chosen { coding: Some(Coding::Gzip), identity_refused };
+        let chosen = Chosen { codings: vec![Coding::Gzip], identity_refused };
         decide(&settings, &Fields(fields), head_only, false, &chosen)
     }
 
@@ -112,7 +112,7 @@ mod tests {
     fn tells_caches_and_compresses() {
         let html = ("content-type", "text/html");
         let small = ("content-length", "1023");
-        let compress = Verdict::Compress(Coding::Gzip);
+        let compress = Verdict::Compress;
         assert_eq!(verdict(&[html], false, false), compress);
         assert_eq!(verdict(&[html, ("content-encoding", "identity")], false, false), compress);
         assert_eq!(verdict(&[html, ("content-length", "1024")], false, false), compress);

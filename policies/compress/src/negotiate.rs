@@ -1,17 +1,19 @@
 //! Which coding a client takes: Accept-Encoding, RFC 9110, 12.5.3.
 
+use std::cmp::Reverse;
+
 use crate::encoder::Coding;
 
 /// What a client said of codings.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// The one that it likes best of those that we have, if better than none.
-    pub coding: Option<Coding>,
+    /// Those that we have and it takes at least as gladly as none, the best first.
+    pub codings: Vec<Coding>,
     /// It does not take a body as it is.
     pub identity_refused: bool,
 }
 
-/// Chooses among codings, of which earlier ones win where the client likes two alike. What is not
+/// Ranks codings, of which earlier ones win where the client likes two alike. What is not
 /// well-formed counts as refused. Without a field, nothing is asked for.
 pub fn choose<'a>(fields: impl Iterator<Item = &'a str>, ours: &[Coding]) -> Chosen {
     let mut stated: [Option<u16>; Coding::COUNT] = Default::default();
@@ -30,15 +32,11 @@ pub fn choose<'a>(fields: impl Iterator<Item = &'a str>, ours: &[Coding]) -> Cho
             }
         }
     }
-    let mut best = (None, 0);
-    for &coding in ours {
-        let weight = stated[coding as usize].or(any).unwrap_or(0);
-        if weight > best.1 {
-            best = (Some(coding), weight);
-        }
-    }
-    let coding = best.0.filter(|_| best.1 >= identity.unwrap_or(0));
-    Chosen { coding, identity_refused: identity.or(any) == Some(0) }
+    let liking = |coding: &Coding| stated[*coding as usize].or(any).unwrap_or(0);
+    let mut codings: Vec<Coding> = ours.to_vec();
+    codings.retain(|coding| liking(coding) >= identity.unwrap_or(0).max(1));
+    codings.sort_by_key(|coding| Reverse(liking(coding)));
+    Chosen { codings, identity_refused: identity.or(any) == Some(0) }
 }
 
 /// The weight of an element in thousandths; 1 if it has none.
@@ -67,45 +65,49 @@ mod tests {
 
     #[test]
     fn chooses_as_the_client_likes_it() {
-        use Coding::{Brotli, Gzip};
-        let cases: &[(&[&str], Option<Coding>, bool)] = &[
-            (&[], None, false),
-            (&[""], None, false),
-            (&["gzip"], Some(Gzip), false),
-            (&["GZip, Br"], Some(Brotli), false),
-            (&["x-gzip"], Some(Gzip), false),
-            (&["gzip, br"], Some(Brotli), false),
-            (&["gzip", "br"], Some(Brotli), false),
-            (&["gzip;q=1.0, br;q=0.9"], Some(Gzip), false),
-            (&["gzip;q=0.001"], Some(Gzip), false),
-            (&["gzip;q=0"], None, false),
-            (&["gzip;q=0.000, *;q=0"], None, true),
-            (&["*"], Some(Brotli), false),
-            (&["*;q=0.5, br;q=0"], Some(Gzip), false),
-            (&["gzip, identity;q=0"], Some(Gzip), true),
-            (&["identity;q=0"], None, true),
-            (&["identity, gzip;q=0.5"], None, false),
-            (&["identity;q=0.5, gzip;q=0.5"], Some(Gzip), false),
-            (&["identity, *;q=0"], None, false),
-            (&["gzip ; q=0.5 , br ; q=0.4"], Some(Gzip), false),
-            (&["gzip;q=2"], None, false),
-            (&["gzip;q=1.001"], None, false),
-            (&["gzip;q=0.0001"], None, false),
-            (&["gzip;q=.5"], None, false),
-            (&["gzip;q"], None, false),
-            (&["gzip;level=9"], None, false),
-            (&["gzip;q=1;q=0"], None, false),
-            (&["deflate, zstd, compress"], None, false),
+        use Coding::{Brotli, Gzip, Zstd};
+        let cases: &[(&[&str], &[Coding], bool)] = &[
+            (&[], &[], false),
+            (&[""], &[], false),
+            (&["gzip"], &[Gzip], false),
+            (&["GZip, Br"], &[Brotli, Gzip], false),
+            (&["x-gzip"], &[Gzip], false),
+            (&["gzip, br"], &[Brotli, Gzip], false),
+            (&["gzip", "br"], &[Brotli, Gzip], false),
+            (&["gzip;q=1.0, br;q=0.9"], &[Gzip, Brotli], false),
+            (&["gzip;q=0.001"], &[Gzip], false),
+            (&["gzip;q=0"], &[], false),
+            (&["gzip;q=0.000, *;q=0"], &[], true),
+            (&["*"], &[Zstd, Brotli, Gzip], false),
+            (&["*;q=0.5, br;q=0"], &[Zstd, Gzip], false),
+            (&["gzip, identity;q=0"], &[Gzip], true),
+            (&["identity;q=0"], &[], true),
+            (&["identity, gzip;q=0.5"], &[], false),
+            (&["identity;q=0.5, gzip;q=0.5"], &[Gzip], false),
+            (&["identity, *;q=0"], &[], false),
+            (&["gzip ; q=0.5 , br ; q=0.4"], &[Gzip, Brotli], false),
+            (&["gzip;q=2"], &[], false),
+            (&["gzip;q=1.001"], &[], false),
+            (&["gzip;q=0.0001"], &[], false),
+            (&["gzip;q=.5"], &[], false),
+            (&["gzip;q"], &[], false),
+            (&["gzip;level=9"], &[], false),
+            (&["gzip;q=1;q=0"], &[], false),
+            (&["deflate, compress"], &[], false),
+            (&["gzip, deflate, br, zstd"], &[Zstd, Brotli, Gzip], false),
+            (&["zstd;q=0.1, gzip;q=0.3, br;q=0.2"], &[Gzip, Brotli, Zstd], false),
+            (&["zstd;q=0.1, gzip;q=0.3, identity;q=0.2"], &[Gzip], false),
+            (&["br, zstd;q=0"], &[Brotli], false),
         ];
-        for (fields, coding, identity_refused) in cases {
-            let want = Chosen { coding: *coding, identity_refused: *identity_refused };
-            assert_eq!(choose(fields.iter().copied(), &[Brotli, Gzip]), want, "{fields:?}");
+        for (fields, codings, identity_refused) in cases {
+            let want = Chosen { codings: codings.to_vec(), identity_refused: *identity_refused };
+            assert_eq!(choose(fields.iter().copied(), &[Zstd, Brotli, Gzip]), want, "{fields:?}");
         }
     }
 
     #[test]
     fn has_only_what_is_configured() {
         let chosen = choose(["gzip, br"].into_iter(), &[Coding::Gzip]);
-        assert_eq!(chosen.coding, Some(Coding::Gzip));
+        assert_eq!(chosen.codings, [Coding::Gzip]);
     }
 }

@@ -8,6 +8,7 @@ pub struct Settings {
     pub codings: Vec<Coding>,
     pub gzip_level: u32,
     pub brotli_level: u32,
+    pub zstd_level: u32,
     /// Bodies known to be shorter stay as they are.
     pub min_bytes: u64,
     /// Media types in lower case; `type/*`, `*+suffix` and `*/*` stand for many.
@@ -31,13 +32,14 @@ impl Settings {
         let mut object = config.object()?;
         let codings = match object.optional("codings") {
             Some(node) => node.map(coding)?,
-            None => vec![Coding::Brotli, Coding::Gzip],
+            None => vec![Coding::Zstd, Coding::Brotli, Coding::Gzip],
         };
         let mut level = |key, default, most| match object.optional(key) {
             Some(node) => node.integer(1, most),
             None => Ok(default),
         };
         let (gzip_level, brotli_level) = (level("gzip_level", 5, 9)?, level("brotli_level", 4, 6)?);
+        let zstd_level = level("zstd_level", 3, 9)?;
         let min_bytes = match object.optional("min_bytes") {
             Some(node) => node.integer(0, 1 << 30)?,
             None => 1024,
@@ -47,13 +49,14 @@ impl Settings {
             None => TYPES.map(str::to_owned).to_vec(),
         };
         object.finish()?;
-        Ok(Settings { codings, gzip_level, brotli_level, min_bytes: min_bytes.into(), types })
+        Ok(Settings { codings, gzip_level, brotli_level, zstd_level, min_bytes: min_bytes.into(), types })
     }
 
     pub fn level(&self, coding: Coding) -> u32 {
         match coding {
             Coding::Gzip => self.gzip_level,
             Coding::Brotli => self.brotli_level,
+            Coding::Zstd => self.zstd_level,
         }
     }
 
@@ -65,7 +68,7 @@ impl Settings {
 }
 
 fn coding(node: Node) -> Result<Coding, ConfigError> {
-    Coding::named(node.text()?).ok_or_else(|| node.error("expected br or gzip"))
+    Coding::named(node.text()?).ok_or_else(|| node.error("expected zstd, br or gzip"))
 }
 
 fn fits(pattern: &str, media: &str) -> bool {
