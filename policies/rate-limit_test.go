@@ -117,6 +117,9 @@ func TestThreeHostsCountAsOne(t *testing.T) {
 			work.Wait()
 			// The last request was counted between being asked and now.
 			least, most := c.want(time.Duration(asked.Load())), c.want(time.Since(began))
+			if raceDetector {
+				least = 0 // it asks too little to use up what passes
+			}
 			if got := float64(passed.Load()); got < least*0.99 || got > most*1.01 {
 				t.Errorf("%.0f passed, want %.1f to %.1f within a hundredth; %d were refused", got, least, most, refused.Load())
 			}

@@ -9,7 +9,7 @@ import (
 
 // patience is how long Eventually waits. It is far beyond what anything takes,
 // so that only what never happens fails.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // Eventually waits until condition holds, and fails the test if it does not
 // within 15 seconds. It is called on the test's goroutine.
