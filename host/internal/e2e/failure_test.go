@@ -118,7 +118,7 @@ func TestNoRoute(t *testing.T) {
 	h := start(t, strings.Replace(fmt.Sprintf(bare, `"http://127.0.0.1:1"`, ""), `upstream = "origin"`, "", 1)+fmt.Sprintf(`
 [policy.router]
 source = %q
-grants = ["ergo_route"]
+grants = ["ergo_identity", "ergo_route"]
 [[edge.stage]]
 name = "route"
 use = [{ policy = "router", config.rules = [{ path = "/known", upstream = "origin" }] }]
@@ -403,7 +403,7 @@ func TestRewrittenTarget(t *testing.T) {
 	h := start(t, fmt.Sprintf(bare, fmt.Sprintf("%q", o.URL), "")+fmt.Sprintf(`
 [policy.router]
 source = %q
-grants = ["ergo_route"]
+grants = ["ergo_identity", "ergo_route"]
 [[edge.stage]]
 name = "route"
 use = [{ policy = "router", config.rules = [

@@ -58,7 +58,7 @@ endpoints = [%q]
 
 [policy]
 api-key.source = %q
-router = { source = %q, grants = ["ergo_route"] }
+router = { source = %q, grants = ["ergo_identity", "ergo_route"] }
 %s
 headers.source = %q
 peek = { source = %q, limits = { time = "10s" } }

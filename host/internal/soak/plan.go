@@ -259,7 +259,7 @@ source = %[9]q
 limits.time = "10s" # a busy machine is no reason to fail
 [policy.router]
 source = %[10]q
-grants = ["ergo_route"]
+grants = ["ergo_identity", "ergo_route"]
 limits.time = "10s"
 [edge]
 [[edge.stage]]
