@@ -70,3 +70,8 @@ policy-table: ## measures what each policy costs, into policies/costs.txt, and w
 .PHONY: policies
 policies: ## rebuilds every policies/*/policy.wasm
 	policies/build
+
+.PHONY: plugins
+plugins: ## builds every plugins/*/*.plugin
+	@for name in $(notdir $(patsubst %/,%,$(wildcard plugins/*/))); do echo "plugin $$name"; \
+		$(GO) build -trimpath -ldflags='-s -w' -o "plugins/$$name/$$name.plugin" "./plugins/$$name" || exit 1; done

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/tier"
@@ -18,13 +19,13 @@ type chain struct {
 	x    exchange.Exchange
 }
 
-func newChain(t testing.TB, s *suite, length int) *chain {
+func newChain(t testing.TB, s *cases.Suite, length int) *chain {
 	t.Helper()
 	stage := tier.StageSpec{Stage: manifest.Stage{Name: "mark"}}
 	for n := range length {
 		name := fmt.Sprintf("headers-%d", n)
 		set := map[string]any{"set": map[string]any{fmt.Sprintf("x-policy-%d", n): "1"}}
-		p := s.load(t, name, map[string]any{"request": set, "response": set})
+		p := s.Load(t, name, map[string]any{"request": set, "response": set})
 		stage.Uses = append(stage.Uses, tier.UseSpec{Slot: &tier.Slot{Name: name, Version: "1", Policy: p}})
 	}
 	made, err := tier.New(tier.Spec{

@@ -50,7 +50,7 @@ func compressed(t testing.TB, line *tier.Tier, coding string, body io.ReadCloser
 // TestCompressKeepsEveryByte has bodies of all sizes, cut anywhere, decoded by others.
 func TestCompressKeepsEveryByte(t *testing.T) {
 	s := newSuite(t, "compress")
-	line := s.alone(t, s.load(t, "example", s.artifact.File.Example))
+	line := s.Alone(t, s.Load(t, "example", s.Artifact.File.Example))
 	random := rand.New(rand.NewPCG(1, 2))
 	for coding, decode := range decoders {
 		for _, size := range []int{0, 1, 1000, 16 << 10, 16<<10 + 1, 300_000} {
@@ -101,7 +101,7 @@ func pieces(random *rand.Rand, text string, most int) (list []string) {
 // TestCompressFlushesEvents: a client reads each event before the next one is there.
 func TestCompressFlushesEvents(t *testing.T) {
 	s := newSuite(t, "compress")
-	line := s.alone(t, s.load(t, "example", s.artifact.File.Example))
+	line := s.Alone(t, s.Load(t, "example", s.Artifact.File.Example))
 	for coding, decode := range decoders {
 		said, upstream := io.Pipe()
 		x, done := compressed(t, line, coding, said)
@@ -140,8 +140,8 @@ func (z *zeros) Close() error { return nil }
 // instance has no room take the next coding, and pass as they are when there is none.
 func TestCompressIsBounded(t *testing.T) {
 	s := newSuite(t, "compress")
-	p := s.load(t, "example", s.artifact.File.Example)
-	line := s.alone(t, p)
+	p := s.Load(t, "example", s.Artifact.File.Example)
+	line := s.Alone(t, p)
 	for coding := range decoders {
 		endless := new(zeros)
 		x, done := compressed(t, line, coding, endless)
@@ -181,7 +181,7 @@ func readSome(t *testing.T, body io.Reader) {
 // Trailers follow on a body that did not know its end.
 func TestCompressEndsBeforeTrailers(t *testing.T) {
 	s := newSuite(t, "compress")
-	line := s.alone(t, s.load(t, "example", s.artifact.File.Example))
+	line := s.Alone(t, s.Load(t, "example", s.Artifact.File.Example))
 	for coding, decode := range decoders {
 		x, done := compressed(t, line, coding, &inPieces{pieces: []string{"one ", "two"}})
 		x.Response.Trailer.Add("x-sum", "7")
@@ -199,14 +199,14 @@ func TestCompressEndsBeforeTrailers(t *testing.T) {
 // BenchmarkCompress is what a response of 64 KiB costs.
 func BenchmarkCompress(b *testing.B) {
 	s := newSuite(b, "compress")
-	line := s.alone(b, s.load(b, "example", s.artifact.File.Example))
+	line := s.Alone(b, s.Load(b, "example", s.Artifact.File.Example))
 	text := prose(rand.New(rand.NewPCG(1, 2)), 64<<10)
 	for coding := range decoders {
 		b.Run(coding, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
 				x, done := compressed(b, line, coding, io.NopCloser(strings.NewReader(text)))
-				drain(b, x.Response.Body)
+				read(b, x.Response.Body)
 				done()
 			}
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
 
@@ -55,10 +56,10 @@ func newDecider(t testing.TB) *decider {
 	return d
 }
 
-func (d *decider) suite(t testing.TB, isolation string) *suite {
+func (d *decider) suite(t testing.TB, isolation string) *cases.Suite {
 	t.Helper()
 	s := openSuite(t, wasm.Options{}, "ext-auth", fmt.Sprintf("[policy.ext-auth.http]\nhosts = [%q]\ninternal = [\"127.0.0.0/8\"]\n", d.URL))
-	s.settings.Isolation = isolation
+	s.Settings.Isolation = isolation
 	return s
 }
 
@@ -73,19 +74,19 @@ func (d *decider) config(more map[string]any) map[string]any {
 // asks is a request for a path with an Authorization field, and fields that only the
 // policy may set.
 func asks(t testing.TB, path, authorization string) *exchange.Exchange {
-	c := exchangeCase{Request: requestInput{Target: path, Header: map[string]values{
+	c := cases.Case{Request: cases.Request{Target: path, Header: map[string]cases.Values{
 		"X-User": {"root"}, "x_group": {"wheel"}, "X-Forwarded-Uri": {"/public"},
 	}}}
 	if authorization != "" {
-		c.Request.Header["Authorization"] = values{authorization}
+		c.Request.Header["Authorization"] = cases.Values{authorization}
 	}
-	return c.exchange(t)
+	return c.Exchange(t)
 }
 
 func TestExtAuthDecides(t *testing.T) {
 	d := newDecider(t)
 	s := d.suite(t, "shared")
-	line := s.alone(t, s.load(t, "made", d.config(nil)))
+	line := s.Alone(t, s.Load(t, "made", d.config(nil)))
 	x := asks(t, "/a", "good")
 	if got := send(t, line, x); got != 0 {
 		t.Fatalf("got %d, want it to pass", got)
@@ -104,7 +105,7 @@ func TestExtAuthDecides(t *testing.T) {
 	for _, authorization := range []string{"", "bad", "goods"} {
 		x := asks(t, "/a", authorization)
 		if got := send(t, line, x); got != 401 || x.Response.Header.Value("www-authenticate") != "Bearer" ||
-			x.Response.Header.Value("content-type") != "application/json" || !strings.HasPrefix(bodyOf(t, x.Response.Body), `{"who"`) {
+			x.Response.Header.Value("content-type") != "application/json" || !strings.HasPrefix(cases.Body(t, x.Response.Body), `{"who"`) {
 			t.Errorf("%q: got %d %v, want the service's 401", authorization, got, x.Response.Header.Fields())
 		}
 		if got := x.Request.Header.Value("x-user"); got != "" {
@@ -116,7 +117,7 @@ func TestExtAuthDecides(t *testing.T) {
 		t.Errorf("got %d %v, want the service's 302", got, x.Response.Header.Fields())
 	}
 	x = asks(t, "/"+strings.Repeat("a", 9000), "bad")
-	if got := send(t, line, x); got != 401 || bodyOf(t, x.Response.Body) != "" {
+	if got := send(t, line, x); got != 401 || cases.Body(t, x.Response.Body) != "" {
 		t.Errorf("got %d, want 401 without the long body", got)
 	}
 	if got := send(t, line, asks(t, "/two", "good")); got != 503 {
@@ -133,7 +134,7 @@ func TestExtAuthRemembers(t *testing.T) {
 	for _, isolation := range []string{"shared", "exchange"} {
 		d := newDecider(t)
 		s := d.suite(t, isolation)
-		line := s.alone(t, s.load(t, "made", d.config(map[string]any{"cache_ttl": "1h", "cache_key": []string{"path", "header:authorization"}})))
+		line := s.Alone(t, s.Load(t, "made", d.config(map[string]any{"cache_ttl": "1h", "cache_key": []string{"path", "header:authorization"}})))
 		expect := func(what, path, authorization string, status, asked int) {
 			t.Helper()
 			before := d.asked.Load()
@@ -174,7 +175,7 @@ func TestExtAuthTimesOut(t *testing.T) {
 	t.Cleanup(func() { close(open) })
 	s := gate.suite(t, "shared")
 	for action, want := range map[string]int{"deny": 503, "allow": 0} {
-		line := s.alone(t, s.load(t, action, gate.config(map[string]any{"timeout": "20ms", "on_failure": action})))
+		line := s.Alone(t, s.Load(t, action, gate.config(map[string]any{"timeout": "20ms", "on_failure": action})))
 		x := asks(t, "/a", "good")
 		if got := send(t, line, x); got != want || x.Request.Header.Value("x-user") != "" {
 			t.Errorf("%s: got %d and user %q, want %d and nobody", action, got, x.Request.Header.Value("x-user"), want)
@@ -187,9 +188,9 @@ func TestExtAuthTimesOut(t *testing.T) {
 func BenchmarkExtAuth(b *testing.B) {
 	d := newDecider(b)
 	s := d.suite(b, "shared")
-	c := exchangeCase{Request: requestInput{Header: map[string]values{"Authorization": {"good"}}}}
+	c := cases.Case{Request: cases.Request{Header: map[string]cases.Values{"Authorization": {"good"}}}}
 	for _, ttl := range []string{"0s", "1h"} {
-		p := s.load(b, ttl, d.config(map[string]any{"cache_ttl": ttl}))
-		b.Run("cache_ttl="+ttl, func(b *testing.B) { s.visit(b, &c, p) })
+		p := s.Load(b, ttl, d.config(map[string]any{"cache_ttl": ttl}))
+		b.Run("cache_ttl="+ttl, func(b *testing.B) { s.Visit(b, &c, p) })
 	}
 }

@@ -66,7 +66,7 @@ func TestFieldCryptVectors(t *testing.T) {
 			config["context"] = []any{source}
 			header += strings.TrimPrefix(source, "header:") + ": " + value + "\n"
 		}
-		line := s.alone(t, s.load(t, v.token, config))
+		line := s.Alone(t, s.Load(t, v.token, config))
 		sent, got, err := across(line, header, []string{`{"x":` + v.value + `}`}, []string{`{"x":` + v.token + `}`})
 		if err != nil || got != `{"x":`+v.value+`}` {
 			t.Errorf("%s: got %s, %v, want %s", v.token, got, err, v.value)
@@ -153,7 +153,7 @@ func TestFieldCryptPieces(t *testing.T) {
 	sealed := strings.Replace(plain, `{"n":[1.50,"\u00e9"]}`, secret, 1)
 	for _, hold := range []int{0, 20, 1 << 16} {
 		field := []any{map[string]any{"path": "$..secret", "name": "secret", "deterministic": true}}
-		line := s.alone(t, s.load(t, fmt.Sprint(hold), map[string]any{
+		line := s.Alone(t, s.Load(t, fmt.Sprint(hold), map[string]any{
 			"key":      "search",
 			"request":  map[string]any{"encrypt": field, "hold": hold},
 			"response": map[string]any{"decrypt": field, "hold": hold},
@@ -208,9 +208,9 @@ func TestFieldCryptBindsValues(t *testing.T) {
 	const header = "content-type: application/json\n"
 	for _, c := range cases {
 		fields := []any{"$.a"}
-		seal := s.alone(t, s.load(t, c.name, map[string]any{
+		seal := s.Alone(t, s.Load(t, c.name, map[string]any{
 			"key": "data", "context": c.context, "request": map[string]any{"encrypt": fields}}))
-		open := s.alone(t, s.load(t, c.name, map[string]any{
+		open := s.Alone(t, s.Load(t, c.name, map[string]any{
 			"key": "data", "context": c.context, "request": map[string]any{"decrypt": fields}}))
 		sealed, _, err := acrossAs(seal, alice(), header+"x-tenant: blue\n", []string{`{"a":1}`}, nil)
 		if err != nil {
@@ -240,7 +240,7 @@ func BenchmarkFieldCrypt(b *testing.B) {
 			row := `{"n": 1.50E+3, "pad":"` + strings.Repeat("x", 980) + `", "` + name + `":"4929"},`
 			document := chunks("["+strings.Repeat(row, 1024)+"null]", 16<<10)
 			s := newSuite(b, "field-crypt")
-			line := s.alone(b, s.load(b, name, map[string]any{
+			line := s.Alone(b, s.Load(b, name, map[string]any{
 				"key": "data", "request": map[string]any{"encrypt": []any{"$[*].each"}},
 			}))
 			b.SetBytes(1 << 20)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/tier"
 )
@@ -20,19 +21,19 @@ const maxFuzzed = 64 << 10
 // in each configuration of its cases: whatever is in them, no policy breaks.
 func FuzzPolicies(f *testing.F) {
 	var lines []*tier.Tier
-	for _, name := range shipped(f) {
+	for _, name := range cases.Folders(f) {
 		s := newSuite(f, name)
-		for _, config := range slices.Sorted(maps.Keys(s.cases.Configs)) {
-			lines = append(lines, s.alone(f, s.load(f, config, s.cases.Configs[config])))
-			for _, c := range s.cases.Cases {
+		for _, config := range slices.Sorted(maps.Keys(s.File.Configs)) {
+			lines = append(lines, s.Alone(f, s.Load(f, config, s.File.Configs[config])))
+			for _, c := range s.File.Cases {
 				if c.Config == config || c.Config == "" && config == "example" {
-					c.seed(f, len(lines)-1)
+					seed(f, &c, len(lines)-1)
 				}
 			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, line uint16, method, host, target, fields string, body []byte, status uint16, answered string, answer []byte) {
-		x := &exchange.Exchange{ID: "fuzz", Conn: &exchange.Conn{}, Upstreams: known{"blue", "green"}}
+		x := &exchange.Exchange{ID: "fuzz", Conn: &exchange.Conn{}, Upstreams: cases.Upstreams{"blue", "green"}}
 		x.Request = exchange.Request{Method: method, Scheme: "https", Authority: host, Target: target, Version: exchange.HTTP11}
 		addLines(&x.Request.Header, fields)
 		if !exchange.ValidName(method) || !exchange.ValidTarget(method, target) || !exchange.ValidAuthority(host) ||
@@ -50,14 +51,14 @@ func FuzzPolicies(f *testing.F) {
 }
 
 // seed adds a case to what fuzzing starts from.
-func (c *exchangeCase) seed(f *testing.F, line int) {
-	x := c.exchange(f)
+func seed(f *testing.F, c *cases.Case, line int) {
+	x := c.Exchange(f)
 	r := x.Request
-	respond := new(responseInput)
+	respond := new(cases.Response)
 	if c.Upstream != nil {
 		respond = c.Upstream
 	}
-	respond.answer(x)
+	respond.Answer(x)
 	f.Add(uint16(line), r.Method, r.Authority, r.Target, linesOf(&r.Header), []byte(c.Request.Body),
 		uint16(x.Response.Status-200), linesOf(&x.Response.Header), []byte(respond.Body))
 }
@@ -88,7 +89,7 @@ func carry(t *testing.T, line *tier.Tier, x *exchange.Exchange, respond func()) 
 }
 
 // sound reports a failure that is the policy's own.
-func sound(t *testing.T, err error) {
+func sound(t testing.TB, err error) {
 	t.Helper()
 	var own *policy.Error
 	if errors.As(err, &own) {
@@ -97,7 +98,7 @@ func sound(t *testing.T, err error) {
 }
 
 // read takes a body in, which a policy may have broken off for what is in it.
-func read(t *testing.T, body io.Reader) {
+func read(t testing.TB, body io.Reader) {
 	t.Helper()
 	if body == nil {
 		return

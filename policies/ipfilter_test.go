@@ -62,7 +62,7 @@ func TestIPFilterFindsTheLongestPrefix(t *testing.T) {
 		all := prefixes(random, 600)
 		lists := map[bool][]netip.Prefix{true: all[:200+100*seed], false: all[200+100*seed:]}
 		word := map[bool]string{true: "allow", false: "deny"}[seed%2 == 0]
-		line := s.alone(t, s.load(t, "random", map[string]any{"allow": lists[true], "deny": lists[false], "default": word}))
+		line := s.Alone(t, s.Load(t, "random", map[string]any{"allow": lists[true], "deny": lists[false], "default": word}))
 		wrong := 0
 		for _, p := range all {
 			first := p.Addr()
@@ -115,13 +115,13 @@ func TestIPFilterIsBounded(t *testing.T) {
 	const most = 131072
 	s := newSuite(t, "ip-filter")
 	list := many(most)
-	line := s.alone(t, s.load(t, "full", map[string]any{"deny": []string{list}}))
+	line := s.Alone(t, s.Load(t, "full", map[string]any{"deny": []string{list}}))
 	for client, want := range map[string]bool{"11.0.0.0": false, "11.0.0.1": true, "11.3.255.254": false, "11.4.0.0": true} {
 		if got := letsIn(t, line, netip.MustParseAddr(client)); got != want {
 			t.Errorf("%s: let in %v, want %v", client, got, want)
 		}
 	}
-	_, _, err := s.bench.Load(context.Background(), s.spec(t, map[string]any{"deny": []string{list + "10.0.0.0/8"}}))
+	_, _, err := s.Bench.Load(context.Background(), s.Spec(t, map[string]any{"deny": []string{list + "10.0.0.0/8"}}))
 	if want := "config.deny[0], line 131073: is one network more than 131072"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -147,7 +147,7 @@ func BenchmarkIPFilter(b *testing.B) {
 	for _, count := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("networks=%d", count), func(b *testing.B) {
 			s := newSuite(b, "ip-filter")
-			line := s.alone(b, s.load(b, "many", map[string]any{"allow": []string{"11.0.0.0/8"}, "deny": []string{many(count)}}))
+			line := s.Alone(b, s.Load(b, "many", map[string]any{"allow": []string{"11.0.0.0/8"}, "deny": []string{many(count)}}))
 			for n := 0; b.Loop(); n++ {
 				letsIn(b, line, clients[n%len(clients)])
 			}
@@ -166,15 +166,15 @@ func FuzzIPFilterNetworks(f *testing.F) {
 		f.Add(text)
 	}
 	s := newSuite(f, "ip-filter")
-	s.load(f, "example", s.artifact.File.Example) // so that the module stays compiled
+	s.Load(f, "example", s.Artifact.File.Example) // so that the module stays compiled
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.ContainsAny(text, "\n\r\t #;%") || len(text) > 100 || text == "" {
 			t.Skip("not one network")
 		}
 		var said bytes.Buffer
-		spec := s.spec(t, map[string]any{"deny": []string{text}})
+		spec := s.Spec(t, map[string]any{"deny": []string{text}})
 		spec.Log = slog.New(slog.NewTextHandler(&said, nil))
-		p, release, err := s.bench.Load(context.Background(), spec)
+		p, release, err := s.Bench.Load(context.Background(), spec)
 		if want := netipTakes(text); want != (err == nil) {
 			t.Errorf("%q: got %v, want it to load: %v", text, err, want)
 		}

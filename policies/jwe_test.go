@@ -83,7 +83,7 @@ func (v *jweVector) line(t *testing.T) *tier.Tier {
 		ours["kid"] = "7"
 	}
 	decrypt := map[string]any{"keys": []any{ours}, "enc": []any{"A128GCM", "A256GCM", "A128CBC-HS256"}}
-	return s.alone(t, s.load(t, v.Name, map[string]any{"request": map[string]any{"decrypt": decrypt}}))
+	return s.Alone(t, s.Load(t, v.Name, map[string]any{"request": map[string]any{"decrypt": decrypt}}))
 }
 
 const jweContent = `{"card": "4111 1111 1111 1111"}`
@@ -135,7 +135,7 @@ func TestJWEWithAnotherImplementation(t *testing.T) {
 			for _, serialization := range []string{"compact", "json"} {
 				name := fmt.Sprint(c.name, " ", enc, " ", serialization)
 				encrypt := map[string]any{"keys": []any{c.name}, "enc": string(enc), "serialization": serialization}
-				line := s.alone(t, s.load(t, name, map[string]any{"request": map[string]any{"encrypt": encrypt}}))
+				line := s.Alone(t, s.Load(t, name, map[string]any{"request": map[string]any{"encrypt": encrypt}}))
 				sent, _, err := across(line, "content-type: application/json\n", []string{jweContent}, nil)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -145,7 +145,7 @@ func TestJWEWithAnotherImplementation(t *testing.T) {
 					continue // the policy has the public half alone
 				}
 				decrypt := map[string]any{"keys": []any{c.name}, "enc": []any{string(enc)}}
-				line = s.alone(t, s.load(t, name, map[string]any{"request": map[string]any{"decrypt": decrypt}}))
+				line = s.Alone(t, s.Load(t, name, map[string]any{"request": map[string]any{"decrypt": decrypt}}))
 				message, media := theyWrite(t, c.alg, enc, c.open, c.kid, serialization)
 				if sent, _, err := across(line, "content-type: "+media+"\n", []string{message}, nil); err != nil || sent != jweContent {
 					t.Errorf("%s: got %q, %v, want %q", name, sent, err, jweContent)
@@ -196,7 +196,7 @@ func theyWrite(t *testing.T, alg jose.KeyAlgorithm, enc jose.ContentEncryption, 
 func TestJWEForTwo(t *testing.T) {
 	s := newSuite(t, "jwe")
 	encrypt := map[string]any{"keys": []any{"theirs", "shared"}, "serialization": "json"}
-	line := s.alone(t, s.load(t, "two", map[string]any{"request": map[string]any{"encrypt": encrypt}}))
+	line := s.Alone(t, s.Load(t, "two", map[string]any{"request": map[string]any{"encrypt": encrypt}}))
 	message, _, err := across(line, "content-type: application/json\n", []string{jweContent}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -218,9 +218,9 @@ func TestJWEForTwo(t *testing.T) {
 func TestJWELogsNoContent(t *testing.T) {
 	s := newSuite(t, "jwe")
 	var log bytes.Buffer
-	s.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	decrypt := map[string]any{"keys": []any{"shared"}}
-	line := s.alone(t, s.load(t, "log", map[string]any{"request": map[string]any{"decrypt": decrypt}}))
+	line := s.Alone(t, s.Load(t, "log", map[string]any{"request": map[string]any{"decrypt": decrypt}}))
 	message, media := theyWrite(t, jose.A256KW, jose.A256GCM, jweKey(t, "wrap.hex"), "one", "compact")
 	for _, body := range []string{message, message[:len(message)-4], strings.Replace(message, ".", ".A", 1), jweContent} {
 		_, _, _ = across(line, "content-type: "+media+"\n", []string{body}, nil)

@@ -25,6 +25,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
@@ -156,13 +157,13 @@ func jwtLine(t testing.TB, k *jwtKeys) *tier.Tier {
 	for _, name := range []string{"HS256", "HS384", "HS512"} {
 		issuers = append(issuers, map[string]any{"issuer": name, "audiences": []string{"shop"}, "key": name})
 	}
-	return s.alone(t, s.load(t, "made", map[string]any{"issuers": issuers}))
+	return s.Alone(t, s.Load(t, "made", map[string]any{"issuers": issuers}))
 }
 
 // present sends a request with these values of Authorization.
 func present(t testing.TB, line *tier.Tier, values ...string) (status int) {
 	t.Helper()
-	x := new(exchangeCase).exchange(t)
+	x := new(cases.Case).Exchange(t)
 	for _, value := range values {
 		x.Request.Header.Add("Authorization", value)
 	}
@@ -317,11 +318,11 @@ func newJWTServer(t testing.TB) *jwtServer {
 func (s *jwtServer) line(t testing.TB, isolation, refresh, pause string) *tier.Tier {
 	t.Helper()
 	suite := openSuite(t, wasm.Options{}, "jwt", jwtManifest(s.URL))
-	suite.settings.Isolation = isolation
+	suite.Settings.Isolation = isolation
 	issuer := map[string]any{
 		"issuer": jwtIssuer, "audiences": []string{"shop"}, "jwks_url": s.URL + "/jwks", "refresh": refresh, "pause": pause,
 	}
-	return suite.alone(t, suite.load(t, "made", map[string]any{"issuers": []any{issuer}}))
+	return suite.Alone(t, suite.Load(t, "made", map[string]any{"issuers": []any{issuer}}))
 }
 
 // Keys are fetched once, whichever instance asks and however many unknown ones
@@ -393,11 +394,11 @@ func BenchmarkJWT(b *testing.B) {
 			if algorithm == jose.HS256 {
 				issuer = map[string]any{"issuer": jwtIssuer, "audiences": []string{"shop"}, "key": "HS256"}
 			}
-			p := s.load(b, "made", map[string]any{"issuers": []any{issuer}, "cache": cached})
-			c := exchangeCase{Request: requestInput{Header: map[string]values{
+			p := s.Load(b, "made", map[string]any{"issuers": []any{issuer}, "cache": cached})
+			c := cases.Case{Request: cases.Request{Header: map[string]cases.Values{
 				"Authorization": {"Bearer " + k.sign(b, algorithm, jwtClaims(jwtIssuer, ""))},
 			}}}
-			b.Run(fmt.Sprintf("%s/cache=%d", algorithm, cached), func(b *testing.B) { s.visit(b, &c, p) })
+			b.Run(fmt.Sprintf("%s/cache=%d", algorithm, cached), func(b *testing.B) { s.Visit(b, &c, p) })
 		}
 	}
 }

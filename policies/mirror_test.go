@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/tier"
 )
 
@@ -30,7 +31,7 @@ func TestCopiesArrive(t *testing.T) {
 	}))
 	host := mirroring(t, server.URL, 8, "10s")
 	body := strings.Repeat("b", 65535)
-	r := requestInput{Method: "PUT", Target: "/a%2fb?c=%64", Body: body, Header: map[string]values{
+	r := cases.Request{Method: "PUT", Target: "/a%2fb?c=%64", Body: body, Header: map[string]cases.Values{
 		"content-length": {"65535"}, "cookie": {"sid=1"}, "accept": {"text/html", "*/*"},
 	}}
 	if got := status(t, host, r); got != 200 {
@@ -73,7 +74,7 @@ func TestMirrorsHarmNobody(t *testing.T) {
 			host := mirroring(t, url, concurrent, "30s")
 			began := time.Now()
 			for range requests {
-				r := requestInput{Method: "POST", Header: map[string]values{"content-length": {"1"}}, Body: "b"}
+				r := cases.Request{Method: "POST", Header: map[string]cases.Values{"content-length": {"1"}}, Body: "b"}
 				if got := status(t, host, r); got != 200 {
 					t.Fatalf("an exchange got %d", got)
 				}

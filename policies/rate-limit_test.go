@@ -1,17 +1,14 @@
 package policies
 
 import (
-	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/hosttest"
-	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
@@ -19,20 +16,9 @@ import (
 // hostWith is one host with a shipped policy, and what else the manifest says.
 func hostWith(t *testing.T, name, text string, config map[string]any) *tier.Tier {
 	t.Helper()
-	s := &suite{artifact: artifact(t, name), cases: &caseFile{Manifest: text}}
-	m := s.manifest(t)
-	s.settings = m.Policies[name]
-	s.settings.Limits.Time = manifest.Duration(10 * time.Second)
-	var err error
-	if s.bench, err = cli.OpenWorkbench(m, wasm.Options{CacheDir: filepath.Join("target", "cache")}, testLog(t)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.bench.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.alone(t, s.load(t, name, config))
+	s := openSuite(t, wasm.Options{}, name, text)
+	s.Settings.Limits.Instances = 256
+	return s.Alone(t, s.Load(t, name, config))
 }
 
 func limiter(t *testing.T, text string, config map[string]any) *tier.Tier {
@@ -53,9 +39,9 @@ func sharedBy(server *hosttest.Redis, onUnavailable string) string {
 
 // status sends a request and returns what it is answered with; 200 if it goes on, and
 // 500 if the policy failed.
-func status(t *testing.T, host *tier.Tier, r requestInput) int {
+func status(t *testing.T, host *tier.Tier, r cases.Request) int {
 	t.Helper()
-	x, walk := (&exchangeCase{Request: r}).exchange(t), new(tier.Walk)
+	x, walk := (&cases.Case{Request: r}).Exchange(t), new(tier.Walk)
 	if f := host.Enter(x); f != nil {
 		t.Error(f)
 		return 0
@@ -76,7 +62,7 @@ func status(t *testing.T, host *tier.Tier, r requestInput) int {
 // within a hundredth.
 func TestThreeHostsCountAsOne(t *testing.T) {
 	const hosts = 3
-	cases := []struct {
+	counts := []struct {
 		name  string
 		limit map[string]any
 		last  time.Duration // how long the hosts are asked all the time
@@ -88,7 +74,7 @@ func TestThreeHostsCountAsOne(t *testing.T) {
 		{"bucket", map[string]any{"key": []string{}, "requests": 300, "per": "1s", "burst": 300, "algorithm": "bucket"},
 			3500 * time.Millisecond, func(lasted time.Duration) float64 { return 300 + 300*lasted.Seconds() }},
 	}
-	for _, c := range cases {
+	for _, c := range counts {
 		t.Run(c.name, func(t *testing.T) {
 			text := sharedBy(hosttest.StartRedis(t), "fail")
 			var all []*tier.Tier
@@ -102,7 +88,7 @@ func TestThreeHostsCountAsOne(t *testing.T) {
 				work.Go(func() {
 					for since := time.Since(began); since < c.last; since = time.Since(began) {
 						asked.Store(int64(since)) // as good as the last of all: the others are not long before
-						switch got := status(t, host, requestInput{}); got {
+						switch got := status(t, host, cases.Request{}); got {
 						case 200:
 							passed.Add(1)
 						case 429:
@@ -137,7 +123,7 @@ func TestRedisGoes(t *testing.T) {
 	}
 	allow := one()
 	allow["uncounted"] = "allow"
-	cases := []struct {
+	hosts := []struct {
 		name string
 		host *tier.Tier
 		want [4]int
@@ -147,19 +133,19 @@ func TestRedisGoes(t *testing.T) {
 		{"tell and allow", limiter(t, sharedBy(server, "tell"), allow), [4]int{200, 200, 200, 200}},
 		{"local", limiter(t, sharedBy(server, "local"), one()), [4]int{200, 200, 429, 429}},
 	}
-	if got := status(t, cases[0].host, requestInput{Client: "192.0.2.99"}); got != 200 {
+	if got := status(t, hosts[0].host, cases.Request{Client: "192.0.2.99"}); got != 200 {
 		t.Fatalf("with Redis: got %d", got)
 	}
 	server.Kill()
-	for _, c := range cases {
+	for _, c := range hosts {
 		for i, want := range c.want {
-			if got := status(t, c.host, requestInput{}); got != want {
+			if got := status(t, c.host, cases.Request{}); got != want {
 				t.Errorf("%s: request %d: got %d, want %d", c.name, i, got, want)
 			}
 		}
 	}
 	server.Start()
-	hosttest.Eventually(t, func() bool { return status(t, cases[0].host, requestInput{Client: "192.0.2.99"}) == 200 }, "requests are counted again")
+	hosttest.Eventually(t, func() bool { return status(t, hosts[0].host, cases.Request{Client: "192.0.2.99"}) == 200 }, "requests are counted again")
 }
 
 // TestMadeUpKeysUndoNothing: a client that makes up keys fills the policy's room, and
@@ -168,7 +154,7 @@ func TestMadeUpKeysUndoNothing(t *testing.T) {
 	host := limiter(t, "[policy.rate-limit.kv]\nkeys = 100\n", map[string]any{"limits": []any{
 		map[string]any{"name": "a", "key": "header:x-key", "requests": 2, "per": "1h"},
 	}})
-	with := func(key string) requestInput { return requestInput{Header: map[string]values{"x-key": {key}}} }
+	with := func(key string) cases.Request { return cases.Request{Header: map[string]cases.Values{"x-key": {key}}} }
 	for i, want := range []int{200, 200, 429} {
 		if got := status(t, host, with("victim")); got != want {
 			t.Fatalf("request %d: got %d, want %d", i, got, want)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/tier"
 )
 
@@ -45,11 +46,11 @@ func BenchmarkRoutes(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s := newSuite(b, "router")
 			began := time.Now()
-			p := s.load(b, "routes", map[string]any{"routes": routes(n)})
+			p := s.Load(b, "routes", map[string]any{"routes": routes(n)})
 			loaded := time.Since(began)
 			last := (n - 1) / 3 * 3
-			c := &exchangeCase{Upstreams: []string{"blue"}, Request: requestInput{Target: fmt.Sprintf("/tenant-%d/users/7", last)}}
-			s.visit(b, c, p)
+			c := &cases.Case{Upstreams: []string{"blue"}, Request: cases.Request{Target: fmt.Sprintf("/tenant-%d/users/7", last)}}
+			s.Visit(b, c, p)
 			b.ReportMetric(float64(loaded.Milliseconds()), "load-ms")
 			b.ReportMetric(float64(p.Stats().MemoryBytes)/(1<<20), "MiB")
 		})
@@ -63,19 +64,19 @@ func TestManyRoutes(t *testing.T) {
 	}
 	const n = 100_000
 	s := newSuite(t, "router")
-	alone := s.alone(t, s.load(t, "routes", map[string]any{"routes": routes(n), "unmatched": "refuse"}))
+	alone := s.Alone(t, s.Load(t, "routes", map[string]any{"routes": routes(n), "unmatched": "refuse"}))
 	for i := range 3000 {
 		i *= n / 3000
-		r := requestInput{Target: fmt.Sprintf("/tenant-%d/users/x", i), Host: fmt.Sprintf("h%d.example", i)}
+		r := cases.Request{Target: fmt.Sprintf("/tenant-%d/users/x", i), Host: fmt.Sprintf("h%d.example", i)}
 		if i%3 == 2 {
 			r.Target = "/v1/items"
 		}
-		c := &exchangeCase{Upstreams: []string{"blue"}, Request: r, Forward: new(requestWanted)}
-		c.run(t, alone)
-		c.Forward, c.Answer = nil, &responseWanted{Status: 404}
+		c := &cases.Case{Upstreams: []string{"blue"}, Request: r, Forward: new(cases.RequestWanted)}
+		c.Run(t, alone)
+		c.Forward, c.Answer = nil, &cases.ResponseWanted{Status: 404}
 		c.Request.Target += "/more/"
 		if i%3 != 1 {
-			c.run(t, alone)
+			c.Run(t, alone)
 		}
 	}
 }
@@ -108,11 +109,11 @@ name = "route"
 		t.Fatal(err)
 	}
 	s := newSuite(t, "router")
-	alone := s.alone(t, s.load(t, "routes", config))
-	c := &exchangeCase{Upstreams: []string{"blue"}, Request: requestInput{Target: fmt.Sprintf("/tenant-%d/x", n-2)}, Forward: new(requestWanted)}
-	c.run(t, alone)
-	c.Forward, c.Answer, c.Request.Target = nil, &responseWanted{Status: 404}, fmt.Sprintf("/tenant-%d/x", n+1)
-	c.run(t, alone)
+	alone := s.Alone(t, s.Load(t, "routes", config))
+	c := &cases.Case{Upstreams: []string{"blue"}, Request: cases.Request{Target: fmt.Sprintf("/tenant-%d/x", n-2)}, Forward: new(cases.RequestWanted)}
+	c.Run(t, alone)
+	c.Forward, c.Answer, c.Request.Target = nil, &cases.ResponseWanted{Status: 404}, fmt.Sprintf("/tenant-%d/x", n+1)
+	c.Run(t, alone)
 }
 
 // TestRouterReadsPathsAsTheGuardDoes: of a path that request-guard lets pass, the
@@ -120,8 +121,8 @@ name = "route"
 // second spelling by which a request reaches another route.
 func TestRouterReadsPathsAsTheGuardDoes(t *testing.T) {
 	guard, router := newSuite(t, "request-guard"), newSuite(t, "router")
-	first := guard.alone(t, guard.load(t, "guard", map[string]any{}))
-	second := router.alone(t, router.load(t, "router", map[string]any{"rules": []any{
+	first := guard.Alone(t, guard.Load(t, "guard", map[string]any{}))
+	second := router.Alone(t, router.Load(t, "router", map[string]any{"rules": []any{
 		map[string]any{"path": "/a/b", "upstream": "exact"},
 		map[string]any{"path": "/a/*", "upstream": "below"},
 		map[string]any{"path": []any{"/A", "/A/*"}, "upstream": "capital"},
@@ -135,13 +136,13 @@ func TestRouterReadsPathsAsTheGuardDoes(t *testing.T) {
 		for range 1 + random.IntN(6) {
 			target += pieces[random.IntN(len(pieces))]
 		}
-		c := &exchangeCase{Upstreams: []string{"exact", "below", "capital", "other"}, Request: requestInput{Target: target}}
-		if _, answered := c.visitRequest(t, first); answered {
+		c := &cases.Case{Upstreams: []string{"exact", "below", "capital", "other"}, Request: cases.Request{Target: target}}
+		if _, answered := visitRequest(t, c, first); answered {
 			refused++
 			continue
 		}
 		passed++
-		x, answered := c.visitRequest(t, second)
+		x, answered := visitRequest(t, c, second)
 		if answered {
 			t.Fatalf("%s: the router refuses what the guard lets pass", target)
 		}
@@ -155,9 +156,9 @@ func TestRouterReadsPathsAsTheGuardDoes(t *testing.T) {
 }
 
 // visitRequest takes a request of its own to a tier and says whether it was answered.
-func (c *exchangeCase) visitRequest(t *testing.T, alone *tier.Tier) (*exchange.Exchange, bool) {
+func visitRequest(t *testing.T, c *cases.Case, alone *tier.Tier) (*exchange.Exchange, bool) {
 	t.Helper()
-	x, walk := c.exchange(t), new(tier.Walk)
+	x, walk := c.Exchange(t), new(tier.Walk)
 	if f := alone.Enter(x); f != nil {
 		t.Fatal(f)
 	}
@@ -201,11 +202,11 @@ func TestClonesShareTheirRoutes(t *testing.T) {
 	}
 	const instances = 64
 	s := newSuite(t, "router")
-	s.settings.Limits.Instances = instances
-	p := s.load(t, "routes", map[string]any{"routes": routes(10_000)})
+	s.Settings.Limits.Instances = instances
+	p := s.Load(t, "routes", map[string]any{"routes": routes(10_000)})
 	one := p.Stats().MemoryBytes
 	for range instances {
-		i, err := p.Acquire((&exchangeCase{}).exchange(t))
+		i, err := p.Acquire((&cases.Case{}).Exchange(t))
 		if err != nil {
 			t.Fatal(err)
 		}

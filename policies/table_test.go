@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ergoproxy/ergo/host/hosttest/cases"
 	"github.com/ergoproxy/ergo/host/policy"
 )
 
@@ -48,7 +49,7 @@ func table(t *testing.T) string {
 	costs := costs(t)
 	files := map[string]*policy.Artifact{}
 	var names []string
-	for _, name := range shipped(t) {
+	for _, name := range cases.Folders(t) {
 		a, err := policy.LoadArtifact(name)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +112,7 @@ func costs(t *testing.T) map[string]string {
 		slices.Sort(all)
 		medians[name] = fmt.Sprintf("%.1f us", all[len(all)/2]/1000)
 	}
-	for _, name := range shipped(t) {
+	for _, name := range cases.Folders(t) {
 		if medians[name] == "" {
 			t.Errorf("costs.txt does not have %s", name)
 		}

@@ -1,4 +1,4 @@
-package policies
+package cases
 
 import (
 	"fmt"
@@ -11,56 +11,59 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
-// caseFile is a cases.toml; README.md describes it.
-type caseFile struct {
+// File is a cases.toml; README.md describes it.
+type File struct {
 	Manifest string                    `toml:"manifest"` // what stands in the manifest beside the policy and its grants
 	Configs  map[string]map[string]any `toml:"configs"`
-	Refuse   []refuseCase              `toml:"refuse"`
-	Cases    []exchangeCase            `toml:"case"`
+	Refuse   []Refusal                 `toml:"refuse"`
+	Cases    []Case                    `toml:"case"`
 }
 
-// refuseCase is a configuration that must not load.
-type refuseCase struct {
+// Refusal is a configuration that must not load.
+type Refusal struct {
 	Name   string         `toml:"name"`
 	Config map[string]any `toml:"config"`
 	By     string         `toml:"by"`   // "schema" or "policy"
 	Says   string         `toml:"says"` // part of the reason
 }
 
-// exchangeCase is one exchange: what the policy sees and what must come of it, and
+// Case is one exchange: what the policy sees and what must come of it, and
 // those that follow.
-type exchangeCase struct {
+type Case struct {
 	Name      string          `toml:"name"`
 	Config    string          `toml:"config"` // default "example"
 	Upstreams []string        `toml:"upstreams"`
-	Request   requestInput    `toml:"request"`
-	Answer    *responseWanted `toml:"answer"`
-	Forward   *requestWanted  `toml:"forward"`
-	Upstream  *responseInput  `toml:"upstream"`
-	Response  *responseWanted `toml:"response"`
-	Then      []exchangeCase  `toml:"then"` // one after another; name and config are the first one's
+	Request   Request         `toml:"request"`
+	Answer    *ResponseWanted `toml:"answer"`
+	Forward   *RequestWanted  `toml:"forward"`
+	Upstream  *Response       `toml:"upstream"`
+	Response  *ResponseWanted `toml:"response"`
+	Then      []Case          `toml:"then"` // one after another; name and config are the first one's
 }
 
-type requestInput struct {
+// Request is one that a client sends.
+type Request struct {
 	Method string            `toml:"method"` // default "GET"
 	Target string            `toml:"target"` // default "/"
 	Host   string            `toml:"host"`   // default "example.com"
 	Client string            `toml:"client"` // default "192.0.2.7"
-	Header map[string]values `toml:"header"`
+	Header map[string]Values `toml:"header"`
 	Body   string            `toml:"body"`
 
 	Subject   string            `toml:"subject"`   // who the client is; default nobody
-	Attribute map[string]string `toml:"attribute"` // what else is known of it
+	Attribute map[string]string `toml:"attribute"` // what else is Upstreams of it
 }
 
-type responseInput struct {
+// Response is one that the upstream sends.
+type Response struct {
 	Status int               `toml:"status"` // default 200
-	Header map[string]values `toml:"header"`
+	Header map[string]Values `toml:"header"`
 	Body   string            `toml:"body"`
 	Fails  bool              `toml:"fails"` // it can't be reached
 }
 
-type requestWanted struct {
+// RequestWanted is what is to be forwarded.
+type RequestWanted struct {
 	Method   *string              `toml:"method"`
 	Target   *string              `toml:"target"`
 	Host     *string              `toml:"host"`
@@ -73,19 +76,20 @@ type requestWanted struct {
 	Body     *string              `toml:"body"` // a part of it
 }
 
-type responseWanted struct {
+// ResponseWanted is what the client is to be answered.
+type ResponseWanted struct {
 	Status int                  `toml:"status"`
 	Header map[string]wantField `toml:"header"`
 	Body   *string              `toml:"body"` // a part of it
 }
 
-// values are those of one field: a string or a list of them.
-type values []string
+// Values are those of one field: a string or a list of them.
+type Values []string
 
-func (v *values) UnmarshalTOML(value any) error {
+func (v *Values) UnmarshalTOML(value any) error {
 	switch value := value.(type) {
 	case string:
-		*v = values{value}
+		*v = Values{value}
 		return nil
 	case []any:
 		for _, element := range value {
@@ -102,7 +106,7 @@ func (v *values) UnmarshalTOML(value any) error {
 
 // wantField is what a field must be: values, or just present or absent.
 type wantField struct {
-	values  values
+	values  Values
 	present bool
 	exact   bool
 }
@@ -127,11 +131,11 @@ func (w wantField) check(t *testing.T, where, name string, header *exchange.Head
 	}
 }
 
-// readCases reads a cases.toml, puts the policy's example among its configurations,
+// Read reads a cases.toml, puts the policy's example among its configurations,
 // and refuses keys that it does not know.
-func readCases(t testing.TB, file string, example map[string]any) *caseFile {
+func Read(t testing.TB, file string, example map[string]any) *File {
 	t.Helper()
-	var cases caseFile
+	var cases File
 	meta, err := toml.DecodeFile(file, &cases)
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +145,7 @@ func readCases(t testing.TB, file string, example map[string]any) *caseFile {
 		path := key.String()
 		free := strings.HasPrefix(path, "configs.") || strings.HasPrefix(path, "refuse.config.") || strings.Contains(path, ".attribute.")
 		if !free && !strings.Contains(path, "header.") {
-			t.Errorf("%s: %s is not a known key", file, path)
+			t.Errorf("%s: %s is not a Upstreams key", file, path)
 		}
 	}
 	if len(cases.Cases) == 0 {
