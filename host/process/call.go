@@ -1,10 +1,10 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"time"
 
-	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/outbound"
 	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
@@ -26,21 +26,21 @@ func Capabilities() []string {
 }
 
 // call does what a process asks for, if it may. It waits as long as the capability does,
-// and not beyond the exchange.
-func (p *Policy) call(x *exchange.Exchange, c *pluginpb.Call) *pluginpb.Result {
+// and not beyond ctx: that of the exchange, or of the process.
+func (p *Policy) call(ctx context.Context, c *pluginpb.Call) *pluginpb.Result {
 	r := &pluginpb.Result{Number: c.Number}
 	var err error
 	switch c := c.Call.(type) {
 	case *pluginpb.Call_Fetch:
-		err = p.fetch(x, c.Fetch, r)
+		err = p.fetch(ctx, c.Fetch, r)
 	case *pluginpb.Call_Secret:
 		err = p.secret(c.Secret, r)
 	case *pluginpb.Call_Get:
-		err = p.get(x, c.Get, r)
+		err = p.get(ctx, c.Get, r)
 	case *pluginpb.Call_Set:
-		err = p.set(x, c.Set)
+		err = p.set(ctx, c.Set)
 	case *pluginpb.Call_Add:
-		err = p.add(x, c.Add, r)
+		err = p.add(ctx, c.Add, r)
 	default:
 		err = errors.ErrUnsupported
 	}
@@ -50,7 +50,7 @@ func (p *Policy) call(x *exchange.Exchange, c *pluginpb.Call) *pluginpb.Result {
 	return r
 }
 
-func (p *Policy) fetch(x *exchange.Exchange, f *pluginpb.Fetch, r *pluginpb.Result) error {
+func (p *Policy) fetch(ctx context.Context, f *pluginpb.Fetch, r *pluginpb.Result) error {
 	if !p.grants[grantHTTP] || p.granted.HTTP == nil {
 		return p.notGranted(grantHTTP)
 	}
@@ -60,7 +60,7 @@ func (p *Policy) fetch(x *exchange.Exchange, f *pluginpb.Fetch, r *pluginpb.Resu
 	if err := p.addFields(&request.Header, f.Fields); err != nil {
 		return err
 	}
-	response, err := p.granted.HTTP.Do(x.Context(), request)
+	response, err := p.granted.HTTP.Do(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -88,12 +88,12 @@ func (p *Policy) kv() (*state.Store, error) {
 	return p.granted.KV.Store, nil
 }
 
-func (p *Policy) get(x *exchange.Exchange, key string, r *pluginpb.Result) error {
+func (p *Policy) get(ctx context.Context, key string, r *pluginpb.Result) error {
 	store, err := p.kv()
 	if err != nil {
 		return err
 	}
-	value, _, err := store.Get(x.Context(), []byte(key))
+	value, _, err := store.Get(ctx, []byte(key))
 	if errors.Is(err, state.ErrNotFound) {
 		return nil
 	}
@@ -101,21 +101,21 @@ func (p *Policy) get(x *exchange.Exchange, key string, r *pluginpb.Result) error
 	return err
 }
 
-func (p *Policy) set(x *exchange.Exchange, s *pluginpb.Set) error {
+func (p *Policy) set(ctx context.Context, s *pluginpb.Set) error {
 	store, err := p.kv()
 	if err != nil {
 		return err
 	}
-	_, err = store.Set(x.Context(), []byte(s.Key), s.Value, millis(s.TtlMs))
+	_, err = store.Set(ctx, []byte(s.Key), s.Value, millis(s.TtlMs))
 	return err
 }
 
-func (p *Policy) add(x *exchange.Exchange, a *pluginpb.Add, r *pluginpb.Result) error {
+func (p *Policy) add(ctx context.Context, a *pluginpb.Add, r *pluginpb.Result) error {
 	store, err := p.kv()
 	if err != nil {
 		return err
 	}
-	r.Count, err = store.Add(x.Context(), []byte(a.Key), a.Delta, millis(a.TtlMs))
+	r.Count, err = store.Add(ctx, []byte(a.Key), a.Delta, millis(a.TtlMs))
 	return err
 }
 

@@ -42,6 +42,7 @@ type launch struct {
 	limits   manifest.Process
 	log      *slog.Logger
 	lines    *lines
+	call     func(context.Context, *pluginpb.Call) *pluginpb.Result // of the process's own
 }
 
 // process is one that runs, with its stream.
@@ -122,7 +123,17 @@ func (l *launch) configure(ctx context.Context, q *process, remote pluginpb.Poli
 		stop()
 		return nil, fmt.Errorf("open its stream: %w", err)
 	}
-	q.stream = newStream(carry, stop)
+	var o *own
+	if contract.Start {
+		o = newOwn(l.call)
+	}
+	q.stream = newStream(carry, stop, o)
+	go q.stream.run()
+	if o != nil {
+		if err := o.await(bounded, q.stream); err != nil {
+			return nil, fmt.Errorf("prepare: %w", err)
+		}
+	}
 	return contract, nil
 }
 
@@ -171,7 +182,8 @@ func (client) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.C
 func (q *process) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, q.stream.cancel)
 	defer stop()
-	return q.stream.run()
+	<-q.stream.ended
+	return q.stream.cause()
 }
 
 // grace is how long a process has to end when it is told to.
@@ -181,6 +193,8 @@ const grace = 3 * time.Second
 func (q *process) end() {
 	timer := time.AfterFunc(grace, q.child.kill)
 	defer timer.Stop()
+	q.stream.cancel()
+	<-q.stream.ended
 	q.client.Kill()
 	q.child.kill() // what it has started
 	_ = os.RemoveAll(q.folder)
@@ -190,6 +204,7 @@ func (q *process) end() {
 func (q *process) kill() {
 	if q.stream != nil {
 		q.stream.cancel()
+		<-q.stream.ended
 	}
 	if q.client != nil {
 		q.child.kill()

@@ -33,7 +33,7 @@ func (Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, error)
 	p := newPolicy(&spec)
 	start := &launch{
 		name: spec.Name, artifact: spec.Artifact, config: spec.Config,
-		limits: spec.Settings.Process, log: spec.Log, lines: p.lines,
+		limits: spec.Settings.Process, log: spec.Log, lines: p.lines, call: p.call,
 	}
 	var first []*process
 	for range spec.Settings.Process.Count {

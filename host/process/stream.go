@@ -30,7 +30,9 @@ type stream struct {
 	cancel context.CancelFunc // of carry
 	out    chan *pluginpb.HostEvent
 	broken chan struct{} // closed when the stream is of no use
+	ended  chan struct{} // closed when run returns
 	heard  atomic.Int64  // exchange.Clock when something came last
+	own    *own          // nil for a process that has nothing to prepare
 
 	mu   sync.Mutex
 	open map[uint64]*visit
@@ -38,18 +40,23 @@ type stream struct {
 	err  error  // why it broke
 }
 
-func newStream(carry pluginpb.Policy_CarryClient, cancel context.CancelFunc) *stream {
+func newStream(carry pluginpb.Policy_CarryClient, cancel context.CancelFunc, o *own) *stream {
 	s := &stream{
-		carry: carry, cancel: cancel, out: make(chan *pluginpb.HostEvent, pending), broken: make(chan struct{}), open: map[uint64]*visit{},
+		carry: carry, cancel: cancel, own: o, out: make(chan *pluginpb.HostEvent, pending), open: map[uint64]*visit{},
+		broken: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.heard.Store(int64(exchange.Clock()))
 	return s
 }
 
-// run sends and receives until the stream breaks, and returns why it did.
-func (s *stream) run() error {
-	var sender sync.WaitGroup
-	sender.Go(s.send)
+// run sends and receives until the stream breaks; cause says why it did.
+func (s *stream) run() {
+	defer close(s.ended)
+	var others sync.WaitGroup
+	others.Go(s.send)
+	if s.own != nil {
+		others.Go(func() { s.own.serve(s) })
+	}
 	for {
 		batch, err := s.carry.Recv()
 		if err != nil {
@@ -62,8 +69,7 @@ func (s *stream) run() error {
 			break
 		}
 	}
-	sender.Wait()
-	return s.cause()
+	others.Wait()
 }
 
 // send sends what is ready, as much as there is in one batch.
@@ -152,6 +158,10 @@ func (s *stream) deliver(events []*pluginpb.PolicyEvent) error {
 	for _, e := range events {
 		v := s.open[e.Exchange]
 		switch {
+		case e.Exchange == 0 && s.own != nil:
+			if !s.own.receive(e) {
+				return fmt.Errorf("%w: it sends more of its own than it may", errProtocol)
+			}
 		case e.Exchange == 0 || e.Exchange > s.last:
 			return fmt.Errorf("%w: it speaks of exchange %d, which there never was", errProtocol, e.Exchange)
 		case v == nil: // given up

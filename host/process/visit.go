@@ -138,7 +138,7 @@ func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Don
 				*pieces = append(*pieces, e.Piece...)
 			case *pluginpb.PolicyEvent_Call:
 				before := exchange.Clock()
-				result := v.policy.call(v.x, e.Call)
+				result := v.policy.call(v.x.Context(), e.Call)
 				until += exchange.Clock() - before
 				timer.Reset(until - exchange.Clock())
 				if err := v.process.stream.put(resultOf(v.number, result), until); err != nil {

@@ -17,6 +17,15 @@ type HostError struct{ Reason string }
 
 func (e *HostError) Error() string { return "host: " + e.Reason }
 
+// Host does what the manifest grants: for an Exchange, or for the policy itself, as Starter
+// is given it. It is used by one goroutine at a time.
+type Host struct {
+	link    *link
+	number  uint64 // of the exchange; 0: none
+	results chan *pluginpb.Result
+	calls   uint32
+}
+
 // Call is a request that a policy makes of its own.
 type Call struct {
 	Method, URL string // "https://host/path", or "upstream://name/path" for an upstream of the manifest
@@ -33,8 +42,8 @@ type Reply struct {
 }
 
 // Fetch makes a call that [policy.NAME.http] allows. It takes the grant ergo_http.
-func (x *Exchange) Fetch(ctx context.Context, c Call) (*Reply, error) {
-	r, err := x.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Fetch{Fetch: &pluginpb.Fetch{
+func (h *Host) Fetch(ctx context.Context, c Call) (*Reply, error) {
+	r, err := h.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Fetch{Fetch: &pluginpb.Fetch{
 		Method: c.Method, Url: c.URL, Fields: encode(c.Header), Body: c.Body, TimeoutMs: uint32(c.Timeout.Milliseconds()),
 	}}})
 	if err != nil {
@@ -45,19 +54,19 @@ func (x *Exchange) Fetch(ctx context.Context, c Call) (*Reply, error) {
 
 // Secret returns the secret that the manifest calls name. It takes the grant
 // ergo_secret; the error may be ErrNotFound.
-func (x *Exchange) Secret(ctx context.Context, name string) ([]byte, error) {
-	return x.lookup(ctx, &pluginpb.Call{Call: &pluginpb.Call_Secret{Secret: name}})
+func (h *Host) Secret(ctx context.Context, name string) ([]byte, error) {
+	return h.lookup(ctx, &pluginpb.Call{Call: &pluginpb.Call_Secret{Secret: name}})
 }
 
 // Get returns what the policy remembers under key. It takes the grant ergo_kv, as
 // Set and Add do; the error may be ErrNotFound.
-func (x *Exchange) Get(ctx context.Context, key string) ([]byte, error) {
-	return x.lookup(ctx, &pluginpb.Call{Call: &pluginpb.Call_Get{Get: key}})
+func (h *Host) Get(ctx context.Context, key string) ([]byte, error) {
+	return h.lookup(ctx, &pluginpb.Call{Call: &pluginpb.Call_Get{Get: key}})
 }
 
 // Set remembers value under key for ttl; 0 is for ever.
-func (x *Exchange) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	_, err := x.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Set{Set: &pluginpb.Set{
+func (h *Host) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	_, err := h.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Set{Set: &pluginpb.Set{
 		Key: key, Value: value, TtlMs: uint64(ttl.Milliseconds()),
 	}}})
 	return err
@@ -65,8 +74,8 @@ func (x *Exchange) Set(ctx context.Context, key string, value []byte, ttl time.D
 
 // Add adds to the counter under key, which begins at 0 and ends after the ttl of its first Add, and
 // returns what it comes to. It is atomic among all that share the store.
-func (x *Exchange) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
-	r, err := x.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Add{Add: &pluginpb.Add{
+func (h *Host) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+	r, err := h.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Add{Add: &pluginpb.Add{
 		Key: key, Delta: delta, TtlMs: uint64(ttl.Milliseconds()),
 	}}})
 	if err != nil {
@@ -75,8 +84,8 @@ func (x *Exchange) Add(ctx context.Context, key string, delta int64, ttl time.Du
 	return r.Count, nil
 }
 
-func (x *Exchange) lookup(ctx context.Context, c *pluginpb.Call) ([]byte, error) {
-	r, err := x.ask(ctx, c)
+func (h *Host) lookup(ctx context.Context, c *pluginpb.Call) ([]byte, error) {
+	r, err := h.ask(ctx, c)
 	if err == nil && !r.Found {
 		err = ErrNotFound
 	}
@@ -86,15 +95,30 @@ func (x *Exchange) lookup(ctx context.Context, c *pluginpb.Call) ([]byte, error)
 	return r.Value, nil
 }
 
-// ask has the host do one thing, and waits. A call whose context ends is given up; its
-// result is dropped when it comes.
-func (x *Exchange) ask(ctx context.Context, c *pluginpb.Call) (*pluginpb.Result, error) {
-	x.calls++
-	c.Number = x.calls
-	x.link.put(&pluginpb.PolicyEvent{Exchange: x.number, Event: &pluginpb.PolicyEvent_Call{Call: c}})
+// receive takes a result in. One that nobody waits for any more gives way.
+func (h *Host) receive(r *pluginpb.Result) {
 	for {
 		select {
-		case r := <-x.results:
+		case h.results <- r:
+			return
+		default:
+		}
+		select {
+		case <-h.results:
+		default:
+		}
+	}
+}
+
+// ask has the host do one thing, and waits. A call whose context ends is given up; its
+// result is dropped when it comes.
+func (h *Host) ask(ctx context.Context, c *pluginpb.Call) (*pluginpb.Result, error) {
+	h.calls++
+	c.Number = h.calls
+	h.link.put(&pluginpb.PolicyEvent{Exchange: h.number, Event: &pluginpb.PolicyEvent_Call{Call: c}})
+	for {
+		select {
+		case r := <-h.results:
 			if r.Number != c.Number {
 				continue
 			}

@@ -45,6 +45,10 @@ func (l *link) run() error {
 	var sender sync.WaitGroup
 	sender.Go(l.send)
 	defer sender.Wait()
+	if l.starter != nil {
+		own := l.visitOf(0)
+		go l.start(own)
+	}
 	for {
 		batch, err := l.stream.Recv()
 		if err != nil {
@@ -92,28 +96,43 @@ func (l *link) put(e *pluginpb.PolicyEvent) {
 	}
 }
 
-// take begins the handling of an event.
-func (l *link) take(e *pluginpb.HostEvent) {
+// start has the policy prepare, and says when it has.
+func (l *link) start(own *visit) {
+	done := new(pluginpb.Done)
+	if err := l.starter.Start(own.ctx, &own.Host); err != nil {
+		done.Error = err.Error()
+	}
+	l.put(&pluginpb.PolicyEvent{Exchange: own.number, Event: &pluginpb.PolicyEvent_Done{Done: done}})
+}
+
+// visitOf returns the visit of an exchange; its first event makes it.
+func (l *link) visitOf(number uint64) *visit {
 	l.mu.Lock()
-	v := l.open[e.Exchange]
+	defer l.mu.Unlock()
+	v := l.open[number]
 	if v == nil {
 		ctx, end := context.WithCancel(l.stream.Context())
 		v = &visit{ctx: ctx}
-		v.link, v.number, v.end, v.results = l, e.Exchange, end, make(chan *pluginpb.Result, 1)
-		l.open[e.Exchange] = v
+		v.link, v.number, v.end, v.results = l, number, end, make(chan *pluginpb.Result, 1)
+		l.open[number] = v
 	}
-	_, ends := e.Event.(*pluginpb.HostEvent_End)
-	if ends {
-		delete(l.open, e.Exchange)
-	}
-	l.mu.Unlock()
+	return v
+}
+
+func (l *link) forget(v *visit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, v.number)
+}
+
+// take begins the handling of an event.
+func (l *link) take(e *pluginpb.HostEvent) {
+	v := l.visitOf(e.Exchange)
 	switch event := e.Event.(type) {
 	case *pluginpb.HostEvent_Result:
-		select {
-		case v.results <- event.Result:
-		default: // given up
-		}
+		v.receive(event.Result)
 	case *pluginpb.HostEvent_End:
+		l.forget(v)
 		v.end()
 		if l.done != nil {
 			go l.finish(v, event.End)

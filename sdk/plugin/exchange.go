@@ -9,18 +9,15 @@ import (
 // Exchange is one request and its response. It is used by one goroutine at a time,
 // and ends with its context.
 type Exchange struct {
+	Host     // makes calls
 	Request  Request
 	Response Response // from the response phase on
 	Trailers Header   // in OnTrailers
 	// Value is the policy's own.
 	Value any
 
-	link      *link
-	number    uint64
 	end       func() // ends the context
-	results   chan *pluginpb.Result
 	done      *pluginpb.Done
-	calls     uint32
 	body      []byte    // what has come of one that is held
 	transform Transform // of a body that streams
 }

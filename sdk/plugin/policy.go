@@ -79,6 +79,11 @@ type (
 	DoneHandler interface {
 		OnDone(x *Exchange, status int, took time.Duration)
 	}
+	// Starter prepares, before the first exchange and within process.start; its error fails the
+	// start. The host can be asked, also later and beside exchanges, until ctx ends with the process.
+	Starter interface {
+		Start(ctx context.Context, h *Host) error
+	}
 	// FieldChooser names the fields of heads that are to travel; without it all do.
 	FieldChooser interface{ Fields() []string }
 )

@@ -77,6 +77,7 @@ type handlers struct {
 	failure        FailureHandler
 	trailers       TrailersHandler
 	done           DoneHandler
+	starter        Starter
 	fields         []string
 }
 
@@ -91,6 +92,7 @@ func handlersOf(policy any) (*handlers, error) {
 	h.failure, _ = policy.(FailureHandler)
 	h.trailers, _ = policy.(TrailersHandler)
 	h.done, _ = policy.(DoneHandler)
+	h.starter, _ = policy.(Starter)
 	if c := h.contract(); !c.Request && !c.Response && !c.Failure && !c.Trailers && !c.Done {
 		return nil, fmt.Errorf("%T has none of the methods of a policy", policy)
 	}
@@ -105,6 +107,7 @@ func (h *handlers) contract() *pluginpb.Contract {
 		Request:  h.request != nil || h.requestBody != nil || h.requestStream != nil,
 		Response: h.response != nil || h.responseBody != nil || h.responseStream != nil,
 		Failure:  h.failure != nil, Trailers: h.trailers != nil, Done: h.done != nil, Fields: h.fields,
+		Start: h.starter != nil,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,7 +33,8 @@ type config struct {
 	Refuse string   `json:"refuse"`
 	Do     string   `json:"do"` // what it does with each request
 	Fields []string `json:"fields"`
-	Mark   string   `json:"mark"` // tells uses apart
+	Mark   string   `json:"mark"`  // tells uses apart
+	Start  string   `json:"start"` // how it prepares
 }
 
 func configure(c plugin.Config) (any, error) {
@@ -50,6 +52,8 @@ func configure(c plugin.Config) (any, error) {
 		return &streamer{s}, nil
 	case "failure":
 		return &rescuer{s}, nil
+	case "start":
+		return &starter{subject: s}, nil
 	}
 	return &s, nil
 }
@@ -254,4 +258,42 @@ func (r *rescuer) OnFailure(_ context.Context, x *plugin.Exchange) error {
 func (r *rescuer) OnTrailers(_ context.Context, x *plugin.Exchange) error {
 	x.Trailers.Add("x-trailer", "added")
 	return nil
+}
+
+// starter prepares before the first exchange, and asks the host beside exchanges.
+type starter struct {
+	subject
+	host *plugin.Host
+	turn sync.Mutex // a Host is for one at a time
+}
+
+// Start follows plugin.Starter.
+func (s *starter) Start(ctx context.Context, h *plugin.Host) error {
+	switch s.config.Start {
+	case "refuse":
+		return errors.New("not today")
+	case "hang":
+		<-ctx.Done()
+		return ctx.Err()
+	case "panic":
+		panic("at the start")
+	}
+	s.host = h
+	return h.Set(ctx, "prepared", []byte("before"), time.Minute)
+}
+
+// OnRequest follows plugin.RequestHandler: it asks by its own account, first for something that it gives up.
+func (s *starter) OnRequest(ctx context.Context, x *plugin.Exchange) error {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	_, _ = s.host.Get(gone, "nothing")
+	prepared, err := s.host.Get(ctx, "prepared")
+	if err != nil {
+		return err
+	}
+	n, err := s.host.Add(ctx, "own", 1, time.Minute)
+	x.Answer(200, nil, fmt.Appendf(nil, "%s %d", prepared, n))
+	return err
 }

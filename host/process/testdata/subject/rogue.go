@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -46,9 +47,22 @@ var roles = map[string]func(){
 			return []*pluginpb.PolicyEvent{doneWith(e, &pluginpb.Done{Answer: &pluginpb.Answer{Status: 200, Body: make([]byte, 64<<20)}})}
 		})
 	},
+	"ready":  func() { serve(plugin.Handshake(), nil, doneOf(0), doneOf(0)) },
+	"greedy": func() { serve(plugin.Handshake(), nil, slices.Repeat([]*pluginpb.PolicyEvent{fetchOf(0)}, 1<<14)...) },
+	"early":  func() { serve(plugin.Handshake(), nil, &pluginpb.PolicyEvent{Event: &pluginpb.PolicyEvent_Piece{}}) },
 	"hangup": func() {
 		serve(plugin.Handshake(), func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent { return nil })
 	},
+}
+
+func doneOf(exchange uint64) *pluginpb.PolicyEvent {
+	return doneWith(&pluginpb.HostEvent{Exchange: exchange}, &pluginpb.Done{})
+}
+
+func fetchOf(exchange uint64) *pluginpb.PolicyEvent {
+	return &pluginpb.PolicyEvent{Exchange: exchange, Event: &pluginpb.PolicyEvent_Call{Call: &pluginpb.Call{
+		Call: &pluginpb.Call_Fetch{Fetch: &pluginpb.Fetch{Url: "https://www.example.com/"}},
+	}}}
 }
 
 func doneWith(e *pluginpb.HostEvent, done *pluginpb.Done) *pluginpb.PolicyEvent {
@@ -65,7 +79,7 @@ type say func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent
 // stray speaks of an exchange that is not there.
 func stray(exchange uint64) say {
 	return func(*pluginpb.HostEvent) []*pluginpb.PolicyEvent {
-		return []*pluginpb.PolicyEvent{doneWith(&pluginpb.HostEvent{Exchange: exchange}, &pluginpb.Done{})}
+		return []*pluginpb.PolicyEvent{doneOf(exchange)}
 	}
 }
 
@@ -74,12 +88,13 @@ type rogue struct {
 	goplugin.NetRPCUnsupportedPlugin
 	pluginpb.UnimplementedPolicyServer
 	say say
+	own []*pluginpb.PolicyEvent // of its own account, at first
 }
 
-func serve(handshake goplugin.HandshakeConfig, s say) {
+func serve(handshake goplugin.HandshakeConfig, s say, own ...*pluginpb.PolicyEvent) {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: handshake, GRPCServer: goplugin.DefaultGRPCServer,
-		Plugins: goplugin.PluginSet{plugin.Name: &rogue{say: s}},
+		Plugins: goplugin.PluginSet{plugin.Name: &rogue{say: s, own: own}},
 	})
 }
 
@@ -96,11 +111,14 @@ func (r *rogue) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientCo
 
 // Configure follows pluginpb.PolicyServer.
 func (r *rogue) Configure(context.Context, *pluginpb.Configuration) (*pluginpb.Contract, error) {
-	return &pluginpb.Contract{Request: true}, nil
+	return &pluginpb.Contract{Request: true, Start: r.own != nil}, nil
 }
 
 // Carry follows pluginpb.PolicyServer.
 func (r *rogue) Carry(stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]) error {
+	if err := stream.Send(&pluginpb.PolicyBatch{Events: r.own}); err != nil {
+		return err
+	}
 	for {
 		batch, err := stream.Recv()
 		if err != nil {

@@ -1,0 +1,76 @@
+package process
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
+)
+
+// maxOwn bounds the calls of a process's own that wait.
+const maxOwn = 16
+
+// own is what a process does on its own account, beside exchanges: it makes calls, and says
+// once when it is ready.
+type own struct {
+	call  func(context.Context, *pluginpb.Call) *pluginpb.Result
+	calls chan *pluginpb.Call
+	ready chan *pluginpb.Done
+	said  bool // that it is ready; receive's
+}
+
+func newOwn(call func(context.Context, *pluginpb.Call) *pluginpb.Result) *own {
+	return &own{call: call, calls: make(chan *pluginpb.Call, maxOwn), ready: make(chan *pluginpb.Done, 1)}
+}
+
+// receive takes an event in. It reports false for what must not come.
+func (o *own) receive(e *pluginpb.PolicyEvent) bool {
+	switch e := e.Event.(type) {
+	case *pluginpb.PolicyEvent_Done:
+		if o.said {
+			return false
+		}
+		o.said = true
+		o.ready <- e.Done
+		return true
+	case *pluginpb.PolicyEvent_Call:
+		select {
+		case o.calls <- e.Call:
+			return true
+		default:
+		}
+	}
+	return false
+}
+
+// serve makes the calls, one after the other, until the stream breaks.
+func (o *own) serve(s *stream) {
+	for {
+		select {
+		case c := <-o.calls:
+			result := o.call(s.carry.Context(), c)
+			select {
+			case s.out <- resultOf(0, result):
+			case <-s.broken:
+				return
+			}
+		case <-s.broken:
+			return
+		}
+	}
+}
+
+// await waits until the process is ready.
+func (o *own) await(ctx context.Context, s *stream) error {
+	select {
+	case done := <-o.ready:
+		if done.Error != "" {
+			return errors.New(done.Error)
+		}
+		return nil
+	case <-s.broken:
+		return s.cause()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
