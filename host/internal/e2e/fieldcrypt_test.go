@@ -225,7 +225,7 @@ func sameBytes(a, b io.Reader, n int64) error {
 func TestFieldCryptStreams(t *testing.T) {
 	const rows = `"` + cardNumber + `"`
 	size := int64(100 << 20)
-	if compileSlow { // so is all else
+	if raceDetector { // so is all else
 		size = 16 << 20
 	}
 	o := startOrigin(t)

@@ -2,4 +2,4 @@
 
 package e2e
 
-const compileSlow = false
+const raceDetector = false

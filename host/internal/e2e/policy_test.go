@@ -119,7 +119,7 @@ func startThrough(t testing.TB, endpoint, upstream string) *host {
 	t.Helper()
 	cert, key := hosttest.NewCA(t).Write(t, t.TempDir(), "site", "127.0.0.1")
 	var guard, guardUse string
-	if !compileSlow {
+	if !raceDetector {
 		guard = fmt.Sprintf("request-guard.source = %q", shipped(t, "request-guard"))
 		guardUse = `{ policy = "request-guard", config = { max_target_bytes = 4096 } },`
 	}

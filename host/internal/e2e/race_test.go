@@ -2,5 +2,4 @@
 
 package e2e
 
-// compileSlow: under the race detector the compiler takes 20 s for a module of Go.
-const compileSlow = true
+const raceDetector = true // the compiler takes 20 s for a module of Go under it

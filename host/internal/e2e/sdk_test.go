@@ -17,7 +17,7 @@ import (
 // sdks are those that guests in proxywasm's testdata are built with, which all do
 // what their configuration says; README.md there says what that is.
 func sdks() []string {
-	if compileSlow {
+	if raceDetector {
 		return []string{"rust", "assemblyscript"}
 	}
 	return []string{"go", "rust", "assemblyscript"}
