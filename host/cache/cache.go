@@ -10,8 +10,6 @@ package cache
 
 import (
 	"cmp"
-	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -31,12 +29,9 @@ type Options struct {
 	// Disk is a folder for what is to outlive the process and the room in memory; ""
 	// is none. One process at a time has it.
 	Disk      string
-	DiskBytes int64 // bounds what is in it. Default 1 GiB
-	// Shared is a server by which hosts share what they store, and purges; nil is none.
-	// A disk tier is emptied at start then: what was purged meanwhile is not known.
-	Shared Redis
-	Log    *slog.Logger     // default: none
-	Now    func() time.Time // default: time.Now
+	DiskBytes int64            // bounds what is in it. Default 1 GiB
+	Log       *slog.Logger     // default: none
+	Now       func() time.Time // default: time.Now
 }
 
 const (
@@ -52,9 +47,9 @@ const (
 type Store struct {
 	options Options
 	counts  counts
-	disk    *disk   // nil: there is none
-	shared  *shared // likewise
-	large   int64   // bodies of as many bytes are on disk only, if there is one
+	disk    *disk // nil: there is none
+	peers   Peers // likewise
+	large   int64 // bodies of as many bytes are on disk only, if there is one
 
 	mu       sync.Mutex // guards what follows, and is taken before any shard's
 	spaces   map[string]*Space
@@ -94,23 +89,16 @@ func Open(o Options) (*Store, error) {
 			return nil, fmt.Errorf("%w: %w", ErrDisk, err)
 		}
 	}
-	if o.Shared != nil {
-		s.shared = newShared(s, o.Shared, rand.Text())
-	}
 	return s, nil
 }
 
 // Close writes down what is to outlive the process, and ends what the store does by
 // itself. It is called after the last use of what it returned.
 func (s *Store) Close() error {
-	var err error
-	if s.shared != nil {
-		err = s.shared.close()
+	if s.disk == nil {
+		return nil
 	}
-	if s.disk != nil {
-		err = errors.Join(err, s.disk.close())
-	}
-	return err
+	return s.disk.close()
 }
 
 // Space returns what the named policy has: the same for the life of the process,
@@ -156,16 +144,6 @@ type Stats struct {
 	// errors, and Damaged the entries that it lost.
 	Unsaved                        int
 	Unwritten, DiskErrors, Damaged uint64
-	Shared                         SharedStats
-}
-
-// SharedStats are what a Store has to do with other hosts.
-type SharedStats struct {
-	On, Joined   bool   // and the log of purges is followed at the moment
-	Hits, Misses uint64 // of Fetch
-	Sent, Unsent uint64 // entries that were to be shared
-	Gaps         uint64 // how often all was dropped, because purges may have been missed
-	Untold       int    // purges that other hosts are still to be told of
 }
 
 // Tier is one of the places where entries are.
@@ -199,12 +177,6 @@ func (s *Store) Stats() Stats {
 		stats.Disk = Tier{
 			Entries: d.queue.len(), Bytes: d.bytes + d.left + d.index.bytes.Load(), Limit: s.options.DiskBytes,
 			Hits: d.hits.Load(), Evictions: d.evictions.Load(),
-		}
-	}
-	if sh := s.shared; sh != nil {
-		stats.Shared = SharedStats{
-			On: true, Joined: sh.joined, Hits: sh.hits.Load(), Misses: sh.misses.Load(),
-			Sent: sh.sent.Load(), Unsent: sh.unsent.Load(), Gaps: sh.gaps.Load(), Untold: len(sh.untold),
 		}
 	}
 	return stats

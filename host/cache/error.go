@@ -16,6 +16,9 @@ var (
 	ErrDamaged = errors.New("the stored body is lost")
 	// ErrDisk says that the folder of the disk tier can't be used.
 	ErrDisk = errors.New("the cache's folder can't be used")
+	// ErrUntold says that a purge was done here, and that other hosts will hear of it
+	// when that is possible.
+	ErrUntold = errors.New("other hosts could not be told of the purge yet")
 	// ErrDone says that a Writer was committed or aborted before.
 	ErrDone = errors.New("the writer is done")
 

@@ -20,11 +20,13 @@ type Selector struct {
 	Text string
 }
 
-func (sel *Selector) sound() bool {
+// Sound reports whether it is within its bounds.
+func (sel *Selector) Sound() bool {
 	return sel.Kind <= Tag && len(sel.Text) <= MaxKeyBytes && (sel.Text != "" || sel.Kind == Prefix)
 }
 
-func (sel *Selector) matches(key string, e *Entry) bool {
+// Matches reports whether it selects an entry that is under key.
+func (sel *Selector) Matches(key string, e *Entry) bool {
 	switch sel.Kind {
 	case Exact:
 		return key == sel.Text
@@ -39,21 +41,28 @@ func (sel *Selector) matches(key string, e *Entry) bool {
 	return false
 }
 
+// Purge is a purge of what is in the Space of that name.
+type Purge struct {
+	Selector
+	Space string
+	Soft  bool
+}
+
 // Purge removes the entries that sel selects, or marks them if it is soft, and
 // returns how many they are. A response that was being stored meanwhile is dropped
 // or marked when it is whole: what is there after Purge was asked for after it, also
 // when the process or the machine ends at once. A prefix or a tag looks at all entries of the space.
 //
-// Hosts that share are told first. If they can't be it returns ErrUntold; it has purged here then.
+// Peers are told first. If they can't be it returns ErrUntold; it has purged here then.
 func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
-	if !sel.sound() {
+	if !sel.Sound() {
 		return 0, ErrArgument
 	}
 	sp.store.counts.purges.Add(1)
-	if sh := sp.store.shared; sh != nil {
-		sh.telling.RLock()
-		defer sh.telling.RUnlock()
-		err = sh.tell(purgeRecord{Selector: sel, space: sp.name, soft: soft})
+	if peers := sp.store.peers; peers != nil {
+		var done func()
+		done, err = peers.Tell(Purge{Selector: sel, Space: sp.name, Soft: soft})
+		defer done()
 	}
 	return sp.purge(sel, soft), err
 }
@@ -112,7 +121,7 @@ func (sp *Space) find(sel *Selector) []*item {
 		sh.mu.RLock()
 		for key, list := range sh.entries {
 			for _, e := range list {
-				if sel.matches(key, e) {
+				if sel.Matches(key, e) {
 					found = append(found, e.item)
 				}
 			}
@@ -149,7 +158,7 @@ func (l *purgeLog) since(n uint64, sp *Space, key string, e *Entry) (gone, soft 
 	}
 	for n++; n <= l.last; n++ {
 		p := &l.ring[n%uint64(len(l.ring))]
-		if p.space == sp && p.matches(key, e) {
+		if p.space == sp && p.Matches(key, e) {
 			gone = gone || !p.soft
 			soft = true
 		}

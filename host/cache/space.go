@@ -251,13 +251,14 @@ func (sp *Space) Update(e *Entry, h Head) (*Entry, error) {
 	h.Variant = e.Variant
 	fresh := newEntry(&h, s.options.Now())
 	fresh.Trailer, fresh.Size, fresh.item = e.Trailer, e.Size, e.item
+	offer := s.begin()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := e.item.current; now != nil {
 		// What was marked after the lookup stays so: the 304 may be from before.
 		fresh.Purged = now.Purged && !e.Purged
 		s.replace(e.item, fresh)
-		s.shared.offer(e.item, fresh, s.shared.here())
+		e.item.offer(fresh, offer)
 	}
 	return fresh, nil
 }

@@ -12,8 +12,8 @@ type Writer struct {
 	space  *Space
 	key    string
 	entry  *Entry
-	since  uint64 // the last purge before it began
-	place  string // in the log of purges that hosts share; "": none
+	since  uint64     // the last purge before it began
+	offer  func(Copy) // to other hosts; nil: they don't get it
 	data   []byte
 	held   int64  // bytes of memory that it has taken
 	spill  *spill // where the body goes on disk; nil: it is in data
@@ -37,10 +37,11 @@ func (sp *Space) Create(key string, h Head) (*Writer, error) {
 		s.counts.dropped.Add(1)
 		return nil, ErrTooLarge
 	}
+	offer := s.begin()
 	s.mu.Lock()
-	since, place := s.purges.last, s.shared.here()
+	since := s.purges.last
 	s.mu.Unlock()
-	w := &Writer{space: sp, key: strings.Clone(key), since: since, place: place, limit: s.options.EntryBytes}
+	w := &Writer{space: sp, key: strings.Clone(key), since: since, offer: offer, limit: s.options.EntryBytes}
 	w.entry = newEntry(&h, s.options.Now())
 	if h.Size > 0 {
 		_ = w.grow(min(h.Size, hintBytes)) // Write says so if there is no room
@@ -146,7 +147,7 @@ func (w *Writer) Commit(trailer ...exchange.Field) error {
 		w.space.store.counts.dropped.Add(1)
 	} else {
 		w.space.store.counts.stored.Add(1)
-		w.space.store.shared.offer(it, w.entry, w.place)
+		it.offer(w.entry, w.offer)
 	}
 	w.release()
 	w.err = ErrDone

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/state"
@@ -16,6 +18,7 @@ import (
 // generations.
 type caches struct {
 	store *cache.Store
+	peers *shared.Peers // nil: no other hosts share what is stored
 
 	mu     sync.Mutex
 	byName map[string]*policy.Cache
@@ -24,17 +27,26 @@ type caches struct {
 // openCaches opens the store. Its settings are those of the first manifest, until a
 // restart.
 func openCaches(conf manifest.Cache, server *state.Server, log *slog.Logger) (*caches, error) {
-	options := cache.Options{
+	store, err := cache.Open(cache.Options{
 		MemoryBytes: int64(conf.Memory), EntryBytes: int64(conf.Entry), Disk: conf.Disk, DiskBytes: int64(conf.DiskBytes), Log: log,
-	}
-	if conf.Shared && server != nil {
-		options.Shared = server
-	}
-	store, err := cache.Open(options)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &caches{store: store, byName: map[string]*policy.Cache{}}, nil
+	c := &caches{store: store, byName: map[string]*policy.Cache{}}
+	if conf.Shared && server != nil {
+		c.peers = shared.Join(store, server, log)
+	}
+	return c, nil
+}
+
+// close closes the store, after the last use of it.
+func (c *caches) close() error {
+	var err error
+	if c.peers != nil {
+		err = c.peers.Close()
+	}
+	return errors.Join(err, c.store.Close())
 }
 
 // inMemory leaves out the folder, which a running host may have, and the server that
@@ -59,6 +71,7 @@ func (c *caches) of(name string) *policy.Cache {
 // cacheStats are caches at one moment.
 type cacheStats struct {
 	store    cache.Stats
+	peers    *shared.Stats      // nil: there are none
 	policies []policyCacheStats // by name
 }
 
@@ -69,6 +82,10 @@ type policyCacheStats struct {
 
 func (c *caches) stats() cacheStats {
 	out := cacheStats{store: c.store.Stats()}
+	if c.peers != nil {
+		s := c.peers.Stats()
+		out.peers = &s
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(c.byName)) {

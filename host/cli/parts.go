@@ -101,7 +101,7 @@ func newParts(w wiring) (*parts, error) {
 
 // close ends the parts, those above first.
 func (p *parts) close(ctx context.Context) error {
-	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.caches.store.Close(), p.state.Close())
+	return errors.Join(p.engine.Close(ctx), p.upstreams.Close(ctx), p.guests.Close(ctx), p.caches.close(), p.state.Close())
 }
 
 // doors makes a server what an engine wants of listeners.

@@ -85,6 +85,9 @@ func cacheState(s cacheStats) telemetry.CacheState {
 		Misses: s.store.Misses, Stored: s.store.Stored, Dropped: s.store.Dropped, Purges: s.store.Purges, Purged: s.store.Purged,
 		Unwritten: s.store.Unwritten, DiskErrors: s.store.DiskErrors, Damaged: s.store.Damaged,
 	}
+	if p := s.peers; p != nil {
+		out.Shared, out.Peers = true, telemetry.CachePeersState(*p)
+	}
 	for _, p := range s.policies {
 		out.Policies = append(out.Policies, telemetry.CachePolicyState{
 			Policy: p.name, Fetching: p.fetches.Flights, Waiting: p.fetches.Waiting, Waits: p.fetches.Waits,

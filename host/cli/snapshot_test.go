@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/state"
@@ -40,12 +41,14 @@ func TestCachesAreExported(t *testing.T) {
 			InFlight: 8, Misses: 9, Stored: 10, Dropped: 11, Purges: 12, Purged: 13,
 			Unsaved: 14, Unwritten: 15, DiskErrors: 16, Damaged: 17,
 		},
+		peers:    &shared.Stats{Joined: true, Hits: 22, Misses: 23, Sent: 24, Unsent: 25, Gaps: 26, Untold: 27},
 		policies: []policyCacheStats{{"p", cache.FlightStats{Flights: 18, Waiting: 19, Waits: 20}, cache.FlightStats{Flights: 21}}},
 	}
 	want := telemetry.CacheState{
 		Memory: telemetry.CacheTier{Entries: 1, Bytes: 2, Limit: 3, Hits: 4, Evictions: 5}, Disk: telemetry.CacheTier{Entries: 6, Limit: 7},
 		OnDisk: true, StoringBytes: 8, Misses: 9, Stored: 10, Dropped: 11, Purges: 12, Purged: 13,
 		Unsaved: 14, Unwritten: 15, DiskErrors: 16, Damaged: 17,
+		Shared: true, Peers: telemetry.CachePeersState{Joined: true, Hits: 22, Misses: 23, Sent: 24, Unsent: 25, Gaps: 26, Untold: 27},
 		Policies: []telemetry.CachePolicyState{{Policy: "p", Fetching: 18, Waiting: 19, Waits: 20, Refreshing: 21}},
 	}
 	if got := snapshot(engine.Status{}, state.Stats{}, stats).Cache; !reflect.DeepEqual(got, want) {

@@ -13,7 +13,19 @@ type CacheState struct {
 
 	Unwritten, DiskErrors, Damaged uint64
 
+	Shared bool // with other hosts
+	Peers  CachePeersState
+
 	Policies []CachePolicyState
+}
+
+// CachePeersState is what the host has to do with those that it shares with.
+type CachePeersState struct {
+	Joined       bool   // it hears of their purges at the moment
+	Hits, Misses uint64 // of lookups that found nothing here
+	Sent, Unsent uint64 // responses that they were to get
+	Gaps         uint64 // how often all was dropped, because a purge may have been missed
+	Untold       int    // purges that they are still to be told of
 }
 
 // CacheTier is one of the places where responses are.
@@ -50,6 +62,14 @@ var (
 	descCacheDiskErrors = desc("cache_disk_errors_total", "Reads and writes of the disk that failed.")
 	descCacheDamaged    = desc("cache_disk_damaged_total", "Responses that were lost on disk.")
 
+	descCachePeersDown  = desc("cache_shared_down", "1 while purges of other hosts do not arrive, and nothing is shared.")
+	descCachePeerHits   = desc("cache_shared_hits_total", "Lookups that found what another host has stored.")
+	descCachePeerMisses = desc("cache_shared_misses_total", "Lookups that found nothing at other hosts either.")
+	descCacheSent       = desc("cache_shared_sent_total", "Responses left for other hosts.")
+	descCacheUnsent     = desc("cache_shared_unsent_total", "Responses that were to be left for other hosts but could not be.")
+	descCacheGaps       = desc("cache_shared_gaps_total", "How often all was dropped because purges of other hosts may have been missed.")
+	descCacheUntold     = desc("cache_shared_untold_purges", "Purges that other hosts are still to be told of.")
+
 	descCacheFetching   = desc("cache_fetches_in_flight", "Requests that fetch for all that want the same.", "policy")
 	descCacheWaiting    = desc("cache_waiting", "Requests that wait for another one's fetch.", "policy")
 	descCacheWaits      = desc("cache_waits_total", "Waits for another one's fetch.", "policy")
@@ -71,6 +91,9 @@ func (e emitter) cache(s *CacheState) {
 		e.counter(descCacheDiskErrors, s.DiskErrors)
 		e.counter(descCacheDamaged, s.Damaged)
 	}
+	if s.Shared {
+		e.cachePeers(&s.Peers)
+	}
 	for i := range s.Policies {
 		p := &s.Policies[i]
 		e.gauge(descCacheFetching, float64(p.Fetching), p.Policy)
@@ -86,4 +109,14 @@ func (e emitter) cacheTier(t *CacheTier, tier string) {
 	e.gauge(descCacheLimit, float64(t.Limit), tier)
 	e.counter(descCacheHits, t.Hits, tier)
 	e.counter(descCacheEvictions, t.Evictions, tier)
+}
+
+func (e emitter) cachePeers(p *CachePeersState) {
+	e.gauge(descCachePeersDown, truth(!p.Joined))
+	e.counter(descCachePeerHits, p.Hits)
+	e.counter(descCachePeerMisses, p.Misses)
+	e.counter(descCacheSent, p.Sent)
+	e.counter(descCacheUnsent, p.Unsent)
+	e.counter(descCacheGaps, p.Gaps)
+	e.gauge(descCacheUntold, float64(p.Untold))
 }

@@ -21,7 +21,7 @@ const module = "github.com/ergoproxy/ergo/"
 var floors = [][]string{
 	0: {"sdk", "host/exchange", "host/keyring"},
 	1: {"host/manifest", "host/catalog", "host/state", "host/cache", "host/outbound", "host/telemetry", "host/http1"},
-	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property"},
+	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property", "host/cache/shared"},
 	3: {"host/tier", "host/wasm/httpwasm", "host/wasm/proxywasm", "host/wasm/capability", "host/process"},
 	4: {"host/engine", "host/server"},
 	5: {"host/admin"},

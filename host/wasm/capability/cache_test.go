@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -261,26 +263,27 @@ func TestCachePurges(t *testing.T) {
 func TestCacheOfOtherHosts(t *testing.T) {
 	server := hosttest.StartRedis(t)
 	var hosts [2]*cacher
-	var stores [2]*cache.Store
+	var peers [2]*shared.Peers
 	for i := range hosts {
 		registry := state.NewRegistry(state.Options{Redis: &state.RedisOptions{Address: server.Address, Timeout: time.Second, Connections: 2, Prefix: "ergo"}})
-		store, err := cache.Open(cache.Options{Shared: registry.Server()})
+		store, err := cache.Open(cache.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = errors.Join(store.Close(), registry.Close()) })
-		hosttest.Eventually(t, func() bool { return store.Stats().Shared.Joined }, "the log of purges is followed")
-		stores[i], hosts[i] = store, newCacher(t, &policy.Cache{Space: store.Space("p")})
+		peers[i] = shared.Join(store, registry.Server(), slog.New(slog.DiscardHandler))
+		t.Cleanup(func() { _ = errors.Join(peers[i].Close(), store.Close(), registry.Close()) })
+		hosttest.Eventually(t, func() bool { return peers[i].Stats().Joined }, "the log of purges is followed")
+		hosts[i] = newCacher(t, &policy.Cache{Space: store.Space("p")})
 	}
 	a, b := hosts[0], hosts[1]
 	a.put("k", "body")
-	hosttest.Eventually(t, func() bool { return stores[0].Stats().Shared.Sent == 1 }, "what was stored is sent")
+	hosttest.Eventually(t, func() bool { return peers[0].Stats().Sent == 1 }, "what was stored is sent")
 	b.want(1, "lookup", "k")
 	b.want(0, "lookup", "l")
 	b.want(1, "purge", 0, "k", 0)
 	b.want(0, "lookup", "k")
 	server.Kill()
-	hosttest.Eventually(t, func() bool { return !stores[1].Stats().Shared.Joined }, "it is noticed that the server is gone")
+	hosttest.Eventually(t, func() bool { return !peers[1].Stats().Joined }, "it is noticed that the server is gone")
 	b.want(0, "lookup", "k")
 	b.want(untold, "purge", 0, "k", 0)
 }

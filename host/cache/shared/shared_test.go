@@ -1,16 +1,18 @@
-package cache_test
+package shared_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/state"
@@ -21,6 +23,7 @@ type host struct {
 	t testing.TB
 	*cache.Store
 	*cache.Space
+	peers *shared.Peers
 }
 
 func newHost(t testing.TB, server *hosttest.Redis) host {
@@ -28,30 +31,30 @@ func newHost(t testing.TB, server *hosttest.Redis) host {
 	r := state.NewRegistry(state.Options{Redis: &state.RedisOptions{
 		Address: server.Address, Timeout: time.Second, Connections: 4, Prefix: "ergo",
 	}})
-	s, err := cache.Open(cache.Options{Shared: r.Server()})
+	s, err := cache.Open(cache.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	h := host{t: t, Store: s, Space: s.Space("p"), peers: shared.Join(s, r.Server(), slog.New(slog.DiscardHandler))}
 	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), r.Close()); err != nil {
+		if err := errors.Join(h.peers.Close(), s.Close(), r.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	h := host{t: t, Store: s, Space: s.Space("p")}
 	h.joins()
 	return h
 }
 
 func (h host) joins() {
 	h.t.Helper()
-	hosttest.Eventually(h.t, func() bool { return h.Stats().Shared.Joined }, "the log of purges is followed")
+	hosttest.Eventually(h.t, func() bool { return h.peers.Stats().Joined }, "the log of purges is followed")
 }
 
 func (h host) store(key, variant, body string, tags ...string) {
 	h.t.Helper()
-	sent := h.Stats().Shared.Sent
+	sent := h.peers.Stats().Sent
 	h.commit(h.create(key, variant, tags...), body)
-	hosttest.Eventually(h.t, func() bool { return h.Stats().Shared.Sent > sent }, "what was stored is sent")
+	hosttest.Eventually(h.t, func() bool { return h.peers.Stats().Sent > sent }, "what was stored is sent")
 }
 
 func (h host) create(key, variant string, tags ...string) *cache.Writer {
@@ -202,7 +205,7 @@ func TestPurgeDuringStoreOfAnotherHost(t *testing.T) {
 		}
 		hosttest.Eventually(t, func() bool { return len(a.local("race")) == 0 }, "it is gone where it was stored")
 	}
-	t.Logf("%+v", b.Stats().Shared)
+	t.Logf("%+v", b.peers.Stats())
 }
 
 func TestServerGoes(t *testing.T) {
@@ -212,7 +215,7 @@ func TestServerGoes(t *testing.T) {
 	a.want("before", b.found("k"), "1")
 	server.Kill()
 	for _, h := range []host{a, b} {
-		hosttest.Eventually(t, func() bool { return !h.Stats().Shared.Joined }, "it is noticed")
+		hosttest.Eventually(t, func() bool { return !h.peers.Stats().Joined }, "it is noticed")
 	}
 	a.want("here", b.found("k"), "1")
 	a.want("elsewhere", b.found("l"))
@@ -225,7 +228,7 @@ func TestServerGoes(t *testing.T) {
 	a.joins()
 	b.joins()
 	a.want("after", b.local("k"))
-	if got := b.Stats().Shared; got.Gaps != 1 || a.Stats().Shared.Untold != 0 {
+	if got := b.peers.Stats(); got.Gaps != 1 || a.peers.Stats().Untold != 0 {
 		t.Errorf("got %+v, want one gap and nothing untold", got)
 	}
 	a.store("k", "", "3")
@@ -253,7 +256,7 @@ func TestConnectionIsCut(t *testing.T) {
 	a.joins()
 	b.joins()
 	a.want("what was not purged", b.local("l"), "2")
-	if got := b.Stats().Shared.Gaps; got != 0 {
+	if got := b.peers.Stats().Gaps; got != 0 {
 		t.Errorf("got %d gaps, want none", got)
 	}
 }
