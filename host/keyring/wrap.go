@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	_ "crypto/sha1" // of RSA-OAEP, which needs no resistance to collisions
+	"encoding/base64"
 	"slices"
 
 	josecipher "github.com/go-jose/go-jose/v4/cipher"
@@ -34,6 +35,18 @@ type wrapped struct {
 // Agreement is what an agreement of keys needs of a message: the sender's public key
 // as a JWK, and what names the parties (RFC 7518, 4.6.1), decoded.
 type Agreement struct{ EPK, APU, APV []byte }
+
+// ParseAgreement reads an agreement as it stands in a message's header: the text of a JWK,
+// and who sends and receives in base64url. It is ErrMalformed if these are not.
+func ParseAgreement(epk, apu, apv string) (Agreement, error) {
+	strict := base64.RawURLEncoding.Strict()
+	u, uErr := strict.DecodeString(apu)
+	v, vErr := strict.DecodeString(apv)
+	if uErr != nil || vErr != nil {
+		return Agreement{}, ErrMalformed
+	}
+	return Agreement{[]byte(epk), u, v}, nil
+}
 
 // fresh returns a key, or draws one.
 func (c content) fresh(key []byte) []byte {

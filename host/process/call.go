@@ -3,9 +3,13 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/outbound"
+	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/state"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
@@ -13,41 +17,114 @@ import (
 // The capabilities that a process can be granted.
 const (
 	grantRoute    = "ergo_route"
+	grantIdentity = "ergo_identity"
 	grantIdentify = "ergo_identify"
 	grantLog      = "ergo_log"
 	grantHTTP     = "ergo_http"
 	grantSecret   = "ergo_secret"
 	grantKV       = "ergo_kv"
+	grantCrypto   = "ergo_crypto"
+	grantMetric   = "ergo_metric"
 )
 
 // Capabilities are the names of those that processes know.
 func Capabilities() []string {
-	return []string{grantRoute, grantIdentify, grantLog, grantHTTP, grantSecret, grantKV}
+	return []string{
+		grantRoute, grantIdentity, grantIdentify, grantLog, grantHTTP, grantSecret, grantKV, grantCrypto, grantMetric,
+	}
 }
 
+// unknown says why processes do not know a capability.
+func unknown(name string) string {
+	switch name {
+	case "ergo_clock", "ergo_random":
+		return "which a process does not need: it has the system's own"
+	case "ergo_cache":
+		return "which only Wasm policies have: the host moves the bodies of a cache, and no process sees them"
+	}
+	return "which processes do not know: they know " + strings.Join(Capabilities(), ", ")
+}
+
+// maxValue bounds what comes of a call.
+const maxValue = 8 << 20
+
 // call does what a process asks for, if it may. It waits as long as the capability does,
-// and not beyond ctx: that of the exchange, or of the process.
-func (p *Policy) call(ctx context.Context, c *pluginpb.Call) *pluginpb.Result {
+// and not beyond ctx: that of the exchange, or of the process. Keys for content are the
+// exchange's; nil: there is none.
+func (p *Policy) call(ctx context.Context, keys *contentKeys, c *pluginpb.Call) *pluginpb.Result {
 	r := &pluginpb.Result{Number: c.Number}
-	var err error
-	switch c := c.Call.(type) {
-	case *pluginpb.Call_Fetch:
-		err = p.fetch(ctx, c.Fetch, r)
-	case *pluginpb.Call_Secret:
-		err = p.secret(c.Secret, r)
-	case *pluginpb.Call_Get:
-		err = p.get(ctx, c.Get, r)
-	case *pluginpb.Call_Set:
-		err = p.set(ctx, c.Set)
-	case *pluginpb.Call_Add:
-		err = p.add(ctx, c.Add, r)
-	default:
-		err = errors.ErrUnsupported
+	err := p.do(ctx, keys, c, r)
+	if err == nil && len(r.Value) > maxValue {
+		err = fmt.Errorf("%w: more than %d bytes", keyring.ErrTooLarge, maxValue)
 	}
 	if err != nil {
-		r.Error = err.Error()
+		*r = pluginpb.Result{Number: c.Number, Error: err.Error(), Reason: reasonOf(err)}
 	}
 	return r
+}
+
+func (p *Policy) do(ctx context.Context, keys *contentKeys, c *pluginpb.Call, r *pluginpb.Result) error {
+	switch c := c.Call.(type) {
+	case *pluginpb.Call_Fetch:
+		return p.fetch(ctx, c.Fetch, r)
+	case *pluginpb.Call_Secret:
+		return p.secret(c.Secret, r)
+	case *pluginpb.Call_Get:
+		return p.get(ctx, c.Get, r)
+	case *pluginpb.Call_Set:
+		return p.set(ctx, c.Set)
+	case *pluginpb.Call_Add:
+		return p.add(ctx, c.Add, r)
+	case *pluginpb.Call_Measures:
+		return p.measure(c.Measures.GetMeasures())
+	case nil:
+		return errors.ErrUnsupported
+	}
+	if !p.grants[grantCrypto] || p.granted.Keys == nil {
+		return p.notGranted(grantCrypto)
+	}
+	return p.crypto(ctx, keys, c, r)
+}
+
+// reasons are what a policy may want to know of why it was not done.
+var reasons = []struct {
+	err    error
+	reason pluginpb.Reason
+}{
+	{errNotGranted, pluginpb.Reason_NOT_GRANTED},
+	{keyring.ErrNotGranted, pluginpb.Reason_NOT_GRANTED},
+	{keyring.ErrUnknown, pluginpb.Reason_UNKNOWN},
+	{keyring.ErrMalformed, pluginpb.Reason_MALFORMED},
+	{keyring.ErrMismatch, pluginpb.Reason_MISMATCH},
+	{keyring.ErrTooLarge, pluginpb.Reason_TOO_LARGE},
+	{keyring.ErrBusy, pluginpb.Reason_BUSY},
+	{keyring.ErrTimeout, pluginpb.Reason_LATE},
+}
+
+func reasonOf(err error) pluginpb.Reason {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.reason
+		}
+	}
+	return pluginpb.Reason_OTHER
+}
+
+// errNotGranted says that the manifest does not grant a capability.
+var errNotGranted = errors.New("not granted")
+
+// withheld is the error of a capability that is not granted.
+type withheld struct{ capability, policy string }
+
+func (w *withheld) Error() string {
+	return fmt.Sprintf("it uses %s, which [policy.%s] does not grant", w.capability, w.policy)
+}
+
+// Is reports whether the target is errNotGranted.
+func (w *withheld) Is(target error) bool { return target == errNotGranted }
+
+func (p *Policy) notGranted(name string) error {
+	return p.failure(policy.Trap, &withheld{name, p.name})
 }
 
 func (p *Policy) fetch(ctx context.Context, f *pluginpb.Fetch, r *pluginpb.Result) error {

@@ -150,6 +150,9 @@ func (p *Policy) besides(x *exchange.Exchange, done *pluginpb.Done) error {
 			return err
 		}
 	}
+	if err := p.measure(done.Measures); err != nil {
+		return p.failure(policy.Trap, err)
+	}
 	if len(done.Notes) > 0 && !p.grants[grantLog] {
 		return p.notGranted(grantLog)
 	}
@@ -202,8 +205,4 @@ func (p *Policy) identify(x *exchange.Exchange, i *pluginpb.Identity) error {
 		}
 	}
 	return nil
-}
-
-func (p *Policy) notGranted(name string) error {
-	return p.invalid("it uses %s, which [policy.%s] does not grant", name, p.name)
 }

@@ -42,7 +42,7 @@ type launch struct {
 	limits   manifest.Process
 	log      *slog.Logger
 	lines    *lines
-	call     func(context.Context, *pluginpb.Call) *pluginpb.Result // of the process's own
+	call     ownCall
 }
 
 // process is one that runs, with its stream.

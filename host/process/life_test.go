@@ -64,10 +64,11 @@ func TestBadStart(t *testing.T) {
 }
 
 func TestUngrantedCapability(t *testing.T) {
-	b := newBench(t, policyFile+`capabilities = ["ergo_secret", "ergo_cake"]`, `{}`)
+	b := newBench(t, policyFile+`capabilities = ["ergo_secret", "ergo_cake", "ergo_cache", "ergo_clock"]`, `{}`)
 	b.spec.Settings.Grants = nil
 	err := loadError(t, b)
-	for _, want := range []string{`add grants = ["ergo_secret"] to [policy.subject]`, "ergo_cake, which processes do not know"} {
+	for _, want := range []string{`add grants = ["ergo_secret"] to [policy.subject]`, "ergo_cake, which processes do not know",
+		"ergo_cache, which only Wasm policies have", "ergo_clock, which a process does not need"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -68,8 +67,7 @@ func admit(spec *policy.Spec) error {
 	for _, name := range spec.Artifact.File.Capabilities {
 		switch {
 		case !slices.Contains(Capabilities(), name):
-			problems = append(problems, fmt.Errorf("policy.toml asks for %s, which processes do not know: they know %s",
-				name, strings.Join(Capabilities(), ", ")))
+			problems = append(problems, fmt.Errorf("policy.toml asks for %s, %s", name, unknown(name)))
 		case !slices.Contains(spec.Settings.Grants, name):
 			problems = append(problems, fmt.Errorf("policy.toml asks for %s, which is not granted: add grants = [%q] to [policy.%s]",
 				name, name, spec.Name))

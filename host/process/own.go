@@ -13,13 +13,16 @@ const maxOwn = 16
 // own is what a process does on its own account, beside exchanges: it makes calls, and says
 // once when it is ready.
 type own struct {
-	call  func(context.Context, *pluginpb.Call) *pluginpb.Result
+	call  ownCall
 	calls chan *pluginpb.Call
 	ready chan *pluginpb.Done
 	said  bool // that it is ready; receive's
 }
 
-func newOwn(call func(context.Context, *pluginpb.Call) *pluginpb.Result) *own {
+// ownCall does what a process asks for on its own account.
+type ownCall func(context.Context, *contentKeys, *pluginpb.Call) *pluginpb.Result
+
+func newOwn(call ownCall) *own {
 	return &own{call: call, calls: make(chan *pluginpb.Call, maxOwn), ready: make(chan *pluginpb.Done, 1)}
 }
 
@@ -48,7 +51,7 @@ func (o *own) serve(s *stream) {
 	for {
 		select {
 		case c := <-o.calls:
-			result := o.call(s.carry.Context(), c)
+			result := o.call(s.carry.Context(), nil, c)
 			select {
 			case s.out <- resultOf(0, result):
 			case <-s.broken:

@@ -8,10 +8,12 @@ import (
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
 func TestStart(t *testing.T) {
-	p := newBench(t, asking, `{"do": "start"}`).load(t)
+	b := newAsking(t, `{"do": "start"}`)
+	p := b.load(t)
 	if got := answerOf(t, p); got != "before 1" {
 		t.Errorf("got %q", got)
 	}
@@ -28,6 +30,9 @@ func TestStart(t *testing.T) {
 	group.Wait()
 	if got := answerOf(t, p); got != "before 402" {
 		t.Errorf("got %q", got)
+	}
+	if got := measured(t, b, telemetry.MetricCounter, "own"); got != 402 {
+		t.Errorf("counted %d", got)
 	}
 }
 

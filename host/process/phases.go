@@ -129,7 +129,10 @@ func (t trailing) OnTrailers(i policy.Instance, x *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
-	return t.changeFields(&x.Response.Trailer, done)
+	if err := t.changeFields(&x.Response.Trailer, done); err != nil {
+		return err
+	}
+	return t.besides(x, done)
 }
 
 // request is the head of a request as it travels.
@@ -137,11 +140,16 @@ func (p *Policy) request(x *exchange.Exchange) *pluginpb.Request {
 	r := &x.Request
 	event := &pluginpb.Request{
 		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Fields: p.fields(&r.Header),
-		Id: x.ID, Subject: x.Identity.Subject,
-		Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
+		Id: x.ID, Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
 	}
 	if x.ClientIP.IsValid() {
 		event.Client = x.ClientIP.Unmap().String()
+	}
+	if p.grants[grantIdentity] {
+		event.Subject, event.IdentifiedBy = x.Identity.Subject, x.Identity.Method
+		for _, a := range x.Identity.Attributes {
+			event.Attributes = append(event.Attributes, &pluginpb.Note{Name: a.Name, Value: a.Value})
+		}
 	}
 	if x.Sampled {
 		carrier := propagation.MapCarrier{}
@@ -259,7 +267,11 @@ func (b *passingBody) step() error {
 	}
 	b.out = b.out[:0]
 	c := &pluginpb.Chunk{Data: b.in[:n], Last: b.ended}
-	if _, err = b.visit.ask(b.event(c), &b.out); err != nil {
+	done, err := b.visit.ask(b.event(c), &b.out)
+	if err == nil {
+		err = b.visit.policy.besides(b.visit.x, done)
+	}
+	if err != nil {
 		b.visit.fault = err
 		return &exchange.BodyError{Response: b.response, Err: err}
 	}

@@ -21,7 +21,11 @@ var (
 
 const (
 	pending  = 1024 // events that may wait to be sent
-	maxBatch = 64   // events of a batch: they fit what gRPC takes, of 64 KiB as most are at most
+	maxBatch = 64   // events of a batch
+
+	// maxBatchBytes is what a batch has of results when nothing more is added to it. With the last of
+	// them, and other events of 64 KiB at most, it fits what gRPC takes.
+	maxBatchBytes = 2 << 20
 )
 
 // stream carries exchanges to one process and back, told apart by number.
@@ -76,16 +80,19 @@ func (s *stream) run() {
 func (s *stream) send() {
 	for {
 		var batch pluginpb.HostBatch
+		size := 0
 		select {
 		case e := <-s.out:
 			batch.Events = append(batch.Events, e)
+			size = len(e.GetResult().GetValue())
 		case <-s.broken:
 			return
 		}
-		for len(batch.Events) < maxBatch {
+		for len(batch.Events) < maxBatch && size < maxBatchBytes {
 			select {
 			case e := <-s.out:
 				batch.Events = append(batch.Events, e)
+				size += len(e.GetResult().GetValue())
 				continue
 			default:
 			}

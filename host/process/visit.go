@@ -19,6 +19,7 @@ type visit struct {
 	process *process // nil until there is an event
 	number  uint64
 	fault   error // of a body that was on its way
+	keys    contentKeys
 
 	mu    sync.Mutex
 	asked bool // an event is with the process
@@ -138,7 +139,7 @@ func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Don
 				*pieces = append(*pieces, e.Piece...)
 			case *pluginpb.PolicyEvent_Call:
 				before := exchange.Clock()
-				result := v.policy.call(v.x.Context(), e.Call)
+				result := v.policy.call(v.x.Context(), &v.keys, e.Call)
 				until += exchange.Clock() - before
 				timer.Reset(until - exchange.Clock())
 				if err := v.process.stream.put(resultOf(v.number, result), until); err != nil {
@@ -190,6 +191,7 @@ func (v *visit) reset() {
 	case <-v.ready:
 	default:
 	}
+	v.keys.wipe()
 	clear(v.inbox)
 	v.inbox, v.asked, v.bytes = v.inbox[:0], false, 0
 	v.x, v.process, v.number, v.fault = nil, nil, 0, nil

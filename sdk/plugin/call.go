@@ -11,11 +11,47 @@ import (
 // ErrNotFound says that there is no such key.
 var ErrNotFound = errors.New("not found")
 
+// Why the host does not do what a policy asks for, where a policy may want to know; a
+// HostError is one of them, or of none.
+var (
+	ErrNotGranted = errors.New("the manifest does not grant it")
+	ErrUnknown    = errors.New("the key has no such version, or there is no such handle")
+	ErrMalformed  = errors.New("it is malformed, or too much")
+	ErrMismatch   = errors.New("a tag or a signature is wrong")
+	ErrTooLarge   = errors.New("it is too large")
+	ErrBusy       = errors.New("too much is under way")
+	ErrLate       = errors.New("there was no time left")
+)
+
 // HostError is why the host did not do what a policy asked for: not granted, not allowed by the
 // manifest, unavailable, too large, not in time.
-type HostError struct{ Reason string }
+type HostError struct {
+	Reason string // in words, for the log
+	kind   pluginpb.Reason
+}
 
 func (e *HostError) Error() string { return "host: " + e.Reason }
+
+// Is reports whether the error is one of the package's.
+func (e *HostError) Is(target error) bool {
+	switch target {
+	case ErrNotGranted:
+		return e.kind == pluginpb.Reason_NOT_GRANTED
+	case ErrUnknown:
+		return e.kind == pluginpb.Reason_UNKNOWN
+	case ErrMalformed:
+		return e.kind == pluginpb.Reason_MALFORMED
+	case ErrMismatch:
+		return e.kind == pluginpb.Reason_MISMATCH
+	case ErrTooLarge:
+		return e.kind == pluginpb.Reason_TOO_LARGE
+	case ErrBusy:
+		return e.kind == pluginpb.Reason_BUSY
+	case ErrLate:
+		return e.kind == pluginpb.Reason_LATE
+	}
+	return false
+}
 
 // Host does what the manifest grants: for an Exchange, or for the policy itself, as Starter
 // is given it. It is used by one goroutine at a time.
@@ -123,7 +159,7 @@ func (h *Host) ask(ctx context.Context, c *pluginpb.Call) (*pluginpb.Result, err
 				continue
 			}
 			if r.Error != "" {
-				return nil, &HostError{r.Error}
+				return nil, &HostError{r.Error, r.Reason}
 			}
 			return r, nil
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
@@ -64,16 +65,19 @@ func (l *link) run() error {
 func (l *link) send() {
 	for {
 		var batch pluginpb.PolicyBatch
+		size := 0
 		select {
 		case e := <-l.ready:
 			batch.Events = append(batch.Events, e)
+			size = weight(e)
 		case <-l.gone:
 			return
 		}
-		for len(batch.Events) < maxBatch {
+		for len(batch.Events) < maxBatch && size < maxBatchBytes {
 			select {
 			case e := <-l.ready:
 				batch.Events = append(batch.Events, e)
+				size += weight(e)
 				continue
 			default:
 			}
@@ -85,9 +89,22 @@ func (l *link) send() {
 	}
 }
 
-// maxBatch bounds the events of a batch, so that it stays below what gRPC takes: of them
-// few are pieces.
-const maxBatch = 32
+// What a batch has when nothing more is added to it. With the last event it fits what gRPC takes.
+const (
+	maxBatch      = 32
+	maxBatchBytes = 2 << 20
+)
+
+// weight is about how many bytes an event takes that can be large.
+func weight(e *pluginpb.PolicyEvent) int {
+	switch e := e.Event.(type) {
+	case *pluginpb.PolicyEvent_Done:
+		return len(e.Done.Body) + len(e.Done.Answer.GetBody())
+	case *pluginpb.PolicyEvent_Call:
+		return proto.Size(e.Call)
+	}
+	return 0
+}
 
 func (l *link) put(e *pluginpb.PolicyEvent) {
 	select {

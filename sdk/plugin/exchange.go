@@ -27,10 +27,12 @@ type Request struct {
 	Method, Scheme, Authority string
 	Target                    string // path and query
 	Header                    Header
-	ID                        string // of the exchange in logs
-	Client                    string // address, without port
-	Subject                   string // who the client is, as earlier policies established it; "" if nobody did
-	TraceParent               string // W3C Trace Context; "" if the exchange is not sampled
+	ID                        string  // of the exchange in logs
+	Client                    string  // address, without port
+	Subject                   string  // who the client is, as an earlier policy established it; "" if none did; takes ergo_identity
+	IdentifiedBy              string  // that policy
+	Attributes                []Field // what else is known of the subject
+	TraceParent               string  // W3C Trace Context; "" if the exchange is not sampled
 
 	sent line
 }
@@ -91,11 +93,20 @@ func notes(fields []Field) []*pluginpb.Note {
 	return list
 }
 
+func known(notes []*pluginpb.Note) []Field {
+	list := make([]Field, len(notes))
+	for i, n := range notes {
+		list[i] = Field{n.Name, n.Value}
+	}
+	return list
+}
+
 // begin takes what came of a request.
 func (x *Exchange) begin(r *pluginpb.Request) {
 	x.Request = Request{
 		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Header: Header{fields: decode(r.Fields)},
-		ID: r.Id, Client: r.Client, Subject: r.Subject, TraceParent: r.Traceparent,
+		ID: r.Id, Client: r.Client, TraceParent: r.Traceparent,
+		Subject: r.Subject, IdentifiedBy: r.IdentifiedBy, Attributes: known(r.Attributes),
 		sent: line{r.Method, r.Authority, r.Target},
 	}
 }

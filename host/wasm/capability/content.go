@@ -3,7 +3,6 @@ package capability
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 	"slices"
 
@@ -129,12 +128,12 @@ func unwrapKey(ctx context.Context, mod api.Module, stack []uint64) {
 	name, id, enc := read(mod, stack[0], stack[1]), read(mod, stack[2], stack[3]), read(mod, stack[4], stack[5])
 	encrypted, agreement, handle := read(mod, stack[6], stack[7]), read(mod, stack[8], stack[9]), read(mod, stack[10], 4)
 	keys := contentKeysOf(call)
-	with, sound := readAgreement(agreement)
+	with, malformed := readAgreement(agreement)
 	switch {
 	case len(encrypted) > maxEncryptedKey || len(agreement) > maxAgreement:
 		stack[0] = tooLarge
 		return
-	case !sound:
+	case malformed != nil:
 		stack[0] = badArgument
 		return
 	case len(keys.open) == maxContentKeys:
@@ -150,15 +149,10 @@ func unwrapKey(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 // readAgreement reads "epk\0apu\0apv"; what is missing at the end is empty.
-func readAgreement(text []byte) (a keyring.Agreement, ok bool) {
+func readAgreement(text []byte) (keyring.Agreement, error) {
 	epk, rest, _ := bytes.Cut(text, []byte{0})
 	apu, apv, _ := bytes.Cut(rest, []byte{0})
-	strict := base64.RawURLEncoding.Strict()
-	var errs [2]error
-	a.EPK = epk
-	a.APU, errs[0] = strict.DecodeString(string(apu))
-	a.APV, errs[1] = strict.DecodeString(string(apv))
-	return a, errs == [2]error{}
+	return keyring.ParseAgreement(string(epk), string(apu), string(apv))
 }
 
 func encryptContent(ctx context.Context, mod api.Module, stack []uint64) {

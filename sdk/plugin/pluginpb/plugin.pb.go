@@ -34,6 +34,122 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Reason int32
+
+const (
+	Reason_OTHER       Reason = 0
+	Reason_NOT_GRANTED Reason = 1 // the manifest does not grant it, or not for this use
+	Reason_UNKNOWN     Reason = 2 // the key has no version of that id; there is no such handle
+	Reason_MALFORMED   Reason = 3 // the host makes, or takes, no such thing
+	Reason_MISMATCH    Reason = 4 // a tag or a signature is wrong
+	Reason_TOO_LARGE   Reason = 5
+	Reason_BUSY        Reason = 6 // too much is under way
+	Reason_LATE        Reason = 7 // there was no time left
+)
+
+// Enum value maps for Reason.
+var (
+	Reason_name = map[int32]string{
+		0: "OTHER",
+		1: "NOT_GRANTED",
+		2: "UNKNOWN",
+		3: "MALFORMED",
+		4: "MISMATCH",
+		5: "TOO_LARGE",
+		6: "BUSY",
+		7: "LATE",
+	}
+	Reason_value = map[string]int32{
+		"OTHER":       0,
+		"NOT_GRANTED": 1,
+		"UNKNOWN":     2,
+		"MALFORMED":   3,
+		"MISMATCH":    4,
+		"TOO_LARGE":   5,
+		"BUSY":        6,
+		"LATE":        7,
+	}
+)
+
+func (x Reason) Enum() *Reason {
+	p := new(Reason)
+	*p = x
+	return p
+}
+
+func (x Reason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Reason) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[0].Descriptor()
+}
+
+func (Reason) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[0]
+}
+
+func (x Reason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Reason.Descriptor instead.
+func (Reason) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{0}
+}
+
+type Measure_Kind int32
+
+const (
+	Measure_COUNTER   Measure_Kind = 0 // goes up by value
+	Measure_GAUGE     Measure_Kind = 1 // goes up or down by value
+	Measure_LEVEL     Measure_Kind = 2 // is a gauge, and set to value
+	Measure_HISTOGRAM Measure_Kind = 3 // observes value
+)
+
+// Enum value maps for Measure_Kind.
+var (
+	Measure_Kind_name = map[int32]string{
+		0: "COUNTER",
+		1: "GAUGE",
+		2: "LEVEL",
+		3: "HISTOGRAM",
+	}
+	Measure_Kind_value = map[string]int32{
+		"COUNTER":   0,
+		"GAUGE":     1,
+		"LEVEL":     2,
+		"HISTOGRAM": 3,
+	}
+)
+
+func (x Measure_Kind) Enum() *Measure_Kind {
+	p := new(Measure_Kind)
+	*p = x
+	return p
+}
+
+func (x Measure_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Measure_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[1].Descriptor()
+}
+
+func (Measure_Kind) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[1]
+}
+
+func (x Measure_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Measure_Kind.Descriptor instead.
+func (Measure_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{15, 0}
+}
+
 type Configuration struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Policy        string                 `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"` // its name in the manifest
@@ -401,11 +517,13 @@ type Request struct {
 	Authority     string                 `protobuf:"bytes,3,opt,name=authority,proto3" json:"authority,omitempty"`
 	Target        string                 `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
 	Fields        []byte                 `protobuf:"bytes,5,opt,name=fields,proto3" json:"fields,omitempty"`
-	Id            string                 `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`                   // of the request
-	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`           // address, without port
-	Subject       string                 `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`         // who the client is, as earlier policies established it; empty: nobody did
-	Traceparent   string                 `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"` // W3C Trace Context, if the exchange is sampled
-	Body          bool                   `protobuf:"varint,10,opt,name=body,proto3" json:"body,omitempty"`             // one follows, in chunks
+	Id            string                 `protobuf:"bytes,6,opt,name=id,proto3" json:"id,omitempty"`                                          // of the request
+	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`                                  // address, without port
+	Subject       string                 `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`                                // with ergo_identity: who the client is, as an earlier policy established it; empty: none did
+	Traceparent   string                 `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`                        // W3C Trace Context, if the exchange is sampled
+	Body          bool                   `protobuf:"varint,10,opt,name=body,proto3" json:"body,omitempty"`                                    // one follows, in chunks
+	IdentifiedBy  string                 `protobuf:"bytes,11,opt,name=identified_by,json=identifiedBy,proto3" json:"identified_by,omitempty"` // with ergo_identity: the policy that established the subject
+	Attributes    []*Note                `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty"`                         // with ergo_identity: what else is known of the subject
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -508,6 +626,20 @@ func (x *Request) GetBody() bool {
 		return x.Body
 	}
 	return false
+}
+
+func (x *Request) GetIdentifiedBy() string {
+	if x != nil {
+		return x.IdentifiedBy
+	}
+	return ""
+}
+
+func (x *Request) GetAttributes() []*Note {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
 }
 
 type Response struct {
@@ -838,18 +970,19 @@ type Done struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Answer *Answer                `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"` // the response, in place of what would come; not of a chunk of a streamed body
 	// Of the message whose head, body or trailers it was:
-	Remove        []string  `protobuf:"bytes,2,rep,name=remove,proto3" json:"remove,omitempty"` // names of fields
-	Add           []byte    `protobuf:"bytes,3,opt,name=add,proto3" json:"add,omitempty"`       // fields, after the removal
-	Method        *string   `protobuf:"bytes,4,opt,name=method,proto3,oneof" json:"method,omitempty"`
-	Authority     *string   `protobuf:"bytes,5,opt,name=authority,proto3,oneof" json:"authority,omitempty"`
-	Target        *string   `protobuf:"bytes,6,opt,name=target,proto3,oneof" json:"target,omitempty"`
-	Status        uint32    `protobuf:"varint,7,opt,name=status,proto3" json:"status,omitempty"`     // 0: as it is
-	Body          []byte    `protobuf:"bytes,8,opt,name=body,proto3,oneof" json:"body,omitempty"`    // in place of one that was held
-	Stream        bool      `protobuf:"varint,9,opt,name=stream,proto3" json:"stream,omitempty"`     // after a head: the body is to come in chunks, where policy.toml has "stream"
-	Route         *Route    `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`       // with ergo_route
-	Identity      *Identity `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"` // with ergo_identify
-	Notes         []*Note   `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`       // with ergo_log: for the access log
-	Error         string    `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`       // the policy failed, for the host's log: its failure rule applies
+	Remove        []string   `protobuf:"bytes,2,rep,name=remove,proto3" json:"remove,omitempty"` // names of fields
+	Add           []byte     `protobuf:"bytes,3,opt,name=add,proto3" json:"add,omitempty"`       // fields, after the removal
+	Method        *string    `protobuf:"bytes,4,opt,name=method,proto3,oneof" json:"method,omitempty"`
+	Authority     *string    `protobuf:"bytes,5,opt,name=authority,proto3,oneof" json:"authority,omitempty"`
+	Target        *string    `protobuf:"bytes,6,opt,name=target,proto3,oneof" json:"target,omitempty"`
+	Status        uint32     `protobuf:"varint,7,opt,name=status,proto3" json:"status,omitempty"`     // 0: as it is
+	Body          []byte     `protobuf:"bytes,8,opt,name=body,proto3,oneof" json:"body,omitempty"`    // in place of one that was held
+	Stream        bool       `protobuf:"varint,9,opt,name=stream,proto3" json:"stream,omitempty"`     // after a head: the body is to come in chunks, where policy.toml has "stream"
+	Route         *Route     `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`       // with ergo_route
+	Identity      *Identity  `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"` // with ergo_identify
+	Notes         []*Note    `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`       // with ergo_log: for the access log
+	Error         string     `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`       // the policy failed, for the host's log: its failure rule applies
+	Measures      []*Measure `protobuf:"bytes,14,rep,name=measures,proto3" json:"measures,omitempty"` // with ergo_metric
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -973,6 +1106,13 @@ func (x *Done) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *Done) GetMeasures() []*Measure {
+	if x != nil {
+		return x.Measures
+	}
+	return nil
 }
 
 type Answer struct {
@@ -1199,7 +1339,69 @@ func (x *Note) GetValue() string {
 	return ""
 }
 
-// Call asks the host for what the manifest grants. The calls of an event have numbers of their own.
+// Measure changes a metric of the policy's own, of which it has at most 256. A name is that of one kind.
+type Measure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          Measure_Kind           `protobuf:"varint,1,opt,name=kind,proto3,enum=ergo.plugin.v1.Measure_Kind" json:"kind,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // of 1 to 256 bytes
+	Value         int64                  `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measure) Reset() {
+	*x = Measure{}
+	mi := &file_plugin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measure) ProtoMessage() {}
+
+func (x *Measure) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measure.ProtoReflect.Descriptor instead.
+func (*Measure) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Measure) GetKind() Measure_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Measure_COUNTER
+}
+
+func (x *Measure) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Measure) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// Call asks the host for what the manifest grants. The calls of an exchange have numbers of their own, as have those of
+// exchange 0.
 type Call struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -1210,6 +1412,17 @@ type Call struct {
 	//	*Call_Get
 	//	*Call_Set
 	//	*Call_Add
+	//	*Call_Key
+	//	*Call_Seal
+	//	*Call_Open
+	//	*Call_Sign
+	//	*Call_Verify
+	//	*Call_Wrap
+	//	*Call_Unwrap
+	//	*Call_Encrypt
+	//	*Call_Decrypt
+	//	*Call_Drop
+	//	*Call_Measures
 	Call          isCall_Call `protobuf_oneof:"call"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1217,7 +1430,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1442,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1455,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Call) GetNumber() uint32 {
@@ -1304,6 +1517,105 @@ func (x *Call) GetAdd() *Add {
 	return nil
 }
 
+func (x *Call) GetKey() string {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Key); ok {
+			return x.Key
+		}
+	}
+	return ""
+}
+
+func (x *Call) GetSeal() *Sealing {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Seal); ok {
+			return x.Seal
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetOpen() *Sealing {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetSign() *Signing {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Sign); ok {
+			return x.Sign
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetVerify() *Signing {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Verify); ok {
+			return x.Verify
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetWrap() *Wrapping {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Wrap); ok {
+			return x.Wrap
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetUnwrap() *Wrapping {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Unwrap); ok {
+			return x.Unwrap
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetEncrypt() *Content {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Encrypt); ok {
+			return x.Encrypt
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetDecrypt() *Content {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Decrypt); ok {
+			return x.Decrypt
+		}
+	}
+	return nil
+}
+
+func (x *Call) GetDrop() uint32 {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Drop); ok {
+			return x.Drop
+		}
+	}
+	return 0
+}
+
+func (x *Call) GetMeasures() *Measures {
+	if x != nil {
+		if x, ok := x.Call.(*Call_Measures); ok {
+			return x.Measures
+		}
+	}
+	return nil
+}
+
 type isCall_Call interface {
 	isCall_Call()
 }
@@ -1328,6 +1640,51 @@ type Call_Add struct {
 	Add *Add `protobuf:"bytes,6,opt,name=add,proto3,oneof"` // ergo_kv
 }
 
+type Call_Key struct {
+	// ergo_crypto: work with a key by its name in [policy.NAME.keys]. No key ever comes to the process.
+	Key string `protobuf:"bytes,7,opt,name=key,proto3,oneof"` // says id and algorithm of a key
+}
+
+type Call_Seal struct {
+	Seal *Sealing `protobuf:"bytes,8,opt,name=seal,proto3,oneof"` // value: what is sealed, with the primary version
+}
+
+type Call_Open struct {
+	Open *Sealing `protobuf:"bytes,9,opt,name=open,proto3,oneof"` // value: what was given to seal
+}
+
+type Call_Sign struct {
+	Sign *Signing `protobuf:"bytes,10,opt,name=sign,proto3,oneof"` // value: the signature, or HMAC, by the primary version
+}
+
+type Call_Verify struct {
+	Verify *Signing `protobuf:"bytes,11,opt,name=verify,proto3,oneof"`
+}
+
+type Call_Wrap struct {
+	Wrap *Wrapping `protobuf:"bytes,12,opt,name=wrap,proto3,oneof"` // value: the encrypted key; handle, and epk with an agreement
+}
+
+type Call_Unwrap struct {
+	Unwrap *Wrapping `protobuf:"bytes,13,opt,name=unwrap,proto3,oneof"` // handle
+}
+
+type Call_Encrypt struct {
+	Encrypt *Content `protobuf:"bytes,14,opt,name=encrypt,proto3,oneof"` // value: nonce, ciphertext and tag
+}
+
+type Call_Decrypt struct {
+	Decrypt *Content `protobuf:"bytes,15,opt,name=decrypt,proto3,oneof"` // value: the plaintext
+}
+
+type Call_Drop struct {
+	Drop uint32 `protobuf:"varint,16,opt,name=drop,proto3,oneof"` // a handle
+}
+
+type Call_Measures struct {
+	Measures *Measures `protobuf:"bytes,17,opt,name=measures,proto3,oneof"` // ergo_metric, for what is measured outside of events
+}
+
 func (*Call_Fetch) isCall_Call() {}
 
 func (*Call_Secret) isCall_Call() {}
@@ -1337,6 +1694,379 @@ func (*Call_Get) isCall_Call() {}
 func (*Call_Set) isCall_Call() {}
 
 func (*Call_Add) isCall_Call() {}
+
+func (*Call_Key) isCall_Call() {}
+
+func (*Call_Seal) isCall_Call() {}
+
+func (*Call_Open) isCall_Call() {}
+
+func (*Call_Sign) isCall_Call() {}
+
+func (*Call_Verify) isCall_Call() {}
+
+func (*Call_Wrap) isCall_Call() {}
+
+func (*Call_Unwrap) isCall_Call() {}
+
+func (*Call_Encrypt) isCall_Call() {}
+
+func (*Call_Decrypt) isCall_Call() {}
+
+func (*Call_Drop) isCall_Call() {}
+
+func (*Call_Measures) isCall_Call() {}
+
+type Measures struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Measures      []*Measure             `protobuf:"bytes,1,rep,name=measures,proto3" json:"measures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measures) Reset() {
+	*x = Measures{}
+	mi := &file_plugin_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measures) ProtoMessage() {}
+
+func (x *Measures) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measures.ProtoReflect.Descriptor instead.
+func (*Measures) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Measures) GetMeasures() []*Measure {
+	if x != nil {
+		return x.Measures
+	}
+	return nil
+}
+
+// Data is of at most 4 MiB, associated data of at most 64 KiB.
+type Sealing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	Associated    []byte                 `protobuf:"bytes,3,opt,name=associated,proto3" json:"associated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sealing) Reset() {
+	*x = Sealing{}
+	mi := &file_plugin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sealing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sealing) ProtoMessage() {}
+
+func (x *Sealing) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
+func (*Sealing) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Sealing) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Sealing) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Sealing) GetAssociated() []byte {
+	if x != nil {
+		return x.Associated
+	}
+	return nil
+}
+
+type Signing struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`               // of the version that verifies; empty: any
+	Signature     []byte                 `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"` // to verify
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signing) Reset() {
+	*x = Signing{}
+	mi := &file_plugin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signing) ProtoMessage() {}
+
+func (x *Signing) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signing.ProtoReflect.Descriptor instead.
+func (*Signing) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Signing) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Signing) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Signing) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Signing) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Wrapping is for JSON Web Encryption (RFC 7516). The key for content is the host's: the process has a handle, of at
+// most 16 in an exchange, until it is dropped or the exchange ends. Exchange 0 has none.
+type Wrapping struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Enc           string                 `protobuf:"bytes,2,opt,name=enc,proto3" json:"enc,omitempty"`             // the algorithm for content: "A256GCM", "A128CBC-HS256", ...
+	Handle        uint32                 `protobuf:"varint,3,opt,name=handle,proto3" json:"handle,omitempty"`      // wrap: 0 for a new key, else one to wrap for another recipient
+	Id            string                 `protobuf:"bytes,4,opt,name=id,proto3" json:"id,omitempty"`               // unwrap: of the version; empty: any
+	Encrypted     []byte                 `protobuf:"bytes,5,opt,name=encrypted,proto3" json:"encrypted,omitempty"` // unwrap
+	Epk           string                 `protobuf:"bytes,6,opt,name=epk,proto3" json:"epk,omitempty"`             // unwrap: as the message's header has it, like the two that follow
+	Apu           string                 `protobuf:"bytes,7,opt,name=apu,proto3" json:"apu,omitempty"`
+	Apv           string                 `protobuf:"bytes,8,opt,name=apv,proto3" json:"apv,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wrapping) Reset() {
+	*x = Wrapping{}
+	mi := &file_plugin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wrapping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wrapping) ProtoMessage() {}
+
+func (x *Wrapping) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wrapping.ProtoReflect.Descriptor instead.
+func (*Wrapping) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Wrapping) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Wrapping) GetEnc() string {
+	if x != nil {
+		return x.Enc
+	}
+	return ""
+}
+
+func (x *Wrapping) GetHandle() uint32 {
+	if x != nil {
+		return x.Handle
+	}
+	return 0
+}
+
+func (x *Wrapping) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Wrapping) GetEncrypted() []byte {
+	if x != nil {
+		return x.Encrypted
+	}
+	return nil
+}
+
+func (x *Wrapping) GetEpk() string {
+	if x != nil {
+		return x.Epk
+	}
+	return ""
+}
+
+func (x *Wrapping) GetApu() string {
+	if x != nil {
+		return x.Apu
+	}
+	return ""
+}
+
+func (x *Wrapping) GetApv() string {
+	if x != nil {
+		return x.Apv
+	}
+	return ""
+}
+
+type Content struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Handle        uint32                 `protobuf:"varint,1,opt,name=handle,proto3" json:"handle,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"` // decrypt: the ciphertext
+	Associated    []byte                 `protobuf:"bytes,3,opt,name=associated,proto3" json:"associated,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,4,opt,name=nonce,proto3" json:"nonce,omitempty"` // decrypt
+	Tag           []byte                 `protobuf:"bytes,5,opt,name=tag,proto3" json:"tag,omitempty"`     // decrypt
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Content) Reset() {
+	*x = Content{}
+	mi := &file_plugin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Content) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Content) ProtoMessage() {}
+
+func (x *Content) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Content.ProtoReflect.Descriptor instead.
+func (*Content) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Content) GetHandle() uint32 {
+	if x != nil {
+		return x.Handle
+	}
+	return 0
+}
+
+func (x *Content) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Content) GetAssociated() []byte {
+	if x != nil {
+		return x.Associated
+	}
+	return nil
+}
+
+func (x *Content) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Content) GetTag() []byte {
+	if x != nil {
+		return x.Tag
+	}
+	return nil
+}
 
 type Fetch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1351,7 +2081,7 @@ type Fetch struct {
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +2093,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +2106,7 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Fetch) GetMethod() string {
@@ -1425,7 +2155,7 @@ type Set struct {
 
 func (x *Set) Reset() {
 	*x = Set{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +2167,7 @@ func (x *Set) String() string {
 func (*Set) ProtoMessage() {}
 
 func (x *Set) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +2180,7 @@ func (x *Set) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Set.ProtoReflect.Descriptor instead.
 func (*Set) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Set) GetKey() string {
@@ -1485,7 +2215,7 @@ type Add struct {
 
 func (x *Add) Reset() {
 	*x = Add{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +2227,7 @@ func (x *Add) String() string {
 func (*Add) ProtoMessage() {}
 
 func (x *Add) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +2240,7 @@ func (x *Add) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Add.ProtoReflect.Descriptor instead.
 func (*Add) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Add) GetKey() string {
@@ -1537,19 +2267,24 @@ func (x *Add) GetTtlMs() uint64 {
 type Result struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`  // why there is none: "not granted", "unavailable", ...
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`  // why there is none, in words
 	Found         bool                   `protobuf:"varint,3,opt,name=found,proto3" json:"found,omitempty"` // of get and secret
-	Value         []byte                 `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`  // of get and secret; the body of a fetch
+	Value         []byte                 `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`  // of get and secret; the body of a fetch; what an operation with a key makes
 	Count         int64                  `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"` // of add
 	Status        uint32                 `protobuf:"varint,6,opt,name=status,proto3" json:"status,omitempty"`
 	Fields        []byte                 `protobuf:"bytes,7,opt,name=fields,proto3" json:"fields,omitempty"`
+	Reason        Reason                 `protobuf:"varint,8,opt,name=reason,proto3,enum=ergo.plugin.v1.Reason" json:"reason,omitempty"` // with error, where a policy may want to know
+	Handle        uint32                 `protobuf:"varint,9,opt,name=handle,proto3" json:"handle,omitempty"`
+	Epk           []byte                 `protobuf:"bytes,10,opt,name=epk,proto3" json:"epk,omitempty"`
+	Id            string                 `protobuf:"bytes,11,opt,name=id,proto3" json:"id,omitempty"` // of a key's primary version
+	Algorithm     string                 `protobuf:"bytes,12,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +2296,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +2309,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Result) GetNumber() uint32 {
@@ -1626,6 +2361,41 @@ func (x *Result) GetFields() []byte {
 	return nil
 }
 
+func (x *Result) GetReason() Reason {
+	if x != nil {
+		return x.Reason
+	}
+	return Reason_OTHER
+}
+
+func (x *Result) GetHandle() uint32 {
+	if x != nil {
+		return x.Handle
+	}
+	return 0
+}
+
+func (x *Result) GetEpk() []byte {
+	if x != nil {
+		return x.Epk
+	}
+	return nil
+}
+
+func (x *Result) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Result) GetAlgorithm() string {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ""
+}
+
 var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
@@ -1653,7 +2423,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\btrailers\x18\x06 \x01(\fH\x00R\btrailers\x12'\n" +
 	"\x03end\x18\a \x01(\v2\x13.ergo.plugin.v1.EndH\x00R\x03end\x120\n" +
 	"\x06result\x18\b \x01(\v2\x16.ergo.plugin.v1.ResultH\x00R\x06resultB\a\n" +
-	"\x05event\"\xff\x01\n" +
+	"\x05event\"\xda\x02\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x12\x1c\n" +
@@ -1665,7 +2435,11 @@ const file_plugin_proto_rawDesc = "" +
 	"\asubject\x18\b \x01(\tR\asubject\x12 \n" +
 	"\vtraceparent\x18\t \x01(\tR\vtraceparent\x12\x12\n" +
 	"\x04body\x18\n" +
-	" \x01(\bR\x04body\"h\n" +
+	" \x01(\bR\x04body\x12#\n" +
+	"\ridentified_by\x18\v \x01(\tR\fidentifiedBy\x124\n" +
+	"\n" +
+	"attributes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\n" +
+	"attributes\"h\n" +
 	"\bResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x16\n" +
 	"\x06fields\x18\x02 \x01(\fR\x06fields\x12\x18\n" +
@@ -1684,7 +2458,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04done\x18\x02 \x01(\v2\x14.ergo.plugin.v1.DoneH\x00R\x04done\x12*\n" +
 	"\x04call\x18\x03 \x01(\v2\x14.ergo.plugin.v1.CallH\x00R\x04call\x12\x16\n" +
 	"\x05piece\x18\x04 \x01(\fH\x00R\x05pieceB\a\n" +
-	"\x05event\"\xd8\x03\n" +
+	"\x05event\"\x8d\x04\n" +
 	"\x04Done\x12.\n" +
 	"\x06answer\x18\x01 \x01(\v2\x16.ergo.plugin.v1.AnswerR\x06answer\x12\x16\n" +
 	"\x06remove\x18\x02 \x03(\tR\x06remove\x12\x10\n" +
@@ -1699,7 +2473,8 @@ const file_plugin_proto_rawDesc = "" +
 	" \x01(\v2\x15.ergo.plugin.v1.RouteR\x05route\x124\n" +
 	"\bidentity\x18\v \x01(\v2\x18.ergo.plugin.v1.IdentityR\bidentity\x12*\n" +
 	"\x05notes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\x05notes\x12\x14\n" +
-	"\x05error\x18\r \x01(\tR\x05errorB\t\n" +
+	"\x05error\x18\r \x01(\tR\x05error\x123\n" +
+	"\bmeasures\x18\x0e \x03(\v2\x17.ergo.plugin.v1.MeasureR\bmeasuresB\t\n" +
 	"\a_methodB\f\n" +
 	"\n" +
 	"_authorityB\t\n" +
@@ -1720,15 +2495,66 @@ const file_plugin_proto_rawDesc = "" +
 	"attributes\"0\n" +
 	"\x04Note\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xd5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x9f\x01\n" +
+	"\aMeasure\x120\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1c.ergo.plugin.v1.Measure.KindR\x04kind\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\x03R\x05value\"8\n" +
+	"\x04Kind\x12\v\n" +
+	"\aCOUNTER\x10\x00\x12\t\n" +
+	"\x05GAUGE\x10\x01\x12\t\n" +
+	"\x05LEVEL\x10\x02\x12\r\n" +
+	"\tHISTOGRAM\x10\x03\"\xc5\x05\n" +
 	"\x04Call\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12-\n" +
 	"\x05fetch\x18\x02 \x01(\v2\x15.ergo.plugin.v1.FetchH\x00R\x05fetch\x12\x18\n" +
 	"\x06secret\x18\x03 \x01(\tH\x00R\x06secret\x12\x12\n" +
 	"\x03get\x18\x04 \x01(\tH\x00R\x03get\x12'\n" +
 	"\x03set\x18\x05 \x01(\v2\x13.ergo.plugin.v1.SetH\x00R\x03set\x12'\n" +
-	"\x03add\x18\x06 \x01(\v2\x13.ergo.plugin.v1.AddH\x00R\x03addB\x06\n" +
-	"\x04call\"|\n" +
+	"\x03add\x18\x06 \x01(\v2\x13.ergo.plugin.v1.AddH\x00R\x03add\x12\x12\n" +
+	"\x03key\x18\a \x01(\tH\x00R\x03key\x12-\n" +
+	"\x04seal\x18\b \x01(\v2\x17.ergo.plugin.v1.SealingH\x00R\x04seal\x12-\n" +
+	"\x04open\x18\t \x01(\v2\x17.ergo.plugin.v1.SealingH\x00R\x04open\x12-\n" +
+	"\x04sign\x18\n" +
+	" \x01(\v2\x17.ergo.plugin.v1.SigningH\x00R\x04sign\x121\n" +
+	"\x06verify\x18\v \x01(\v2\x17.ergo.plugin.v1.SigningH\x00R\x06verify\x12.\n" +
+	"\x04wrap\x18\f \x01(\v2\x18.ergo.plugin.v1.WrappingH\x00R\x04wrap\x122\n" +
+	"\x06unwrap\x18\r \x01(\v2\x18.ergo.plugin.v1.WrappingH\x00R\x06unwrap\x123\n" +
+	"\aencrypt\x18\x0e \x01(\v2\x17.ergo.plugin.v1.ContentH\x00R\aencrypt\x123\n" +
+	"\adecrypt\x18\x0f \x01(\v2\x17.ergo.plugin.v1.ContentH\x00R\adecrypt\x12\x14\n" +
+	"\x04drop\x18\x10 \x01(\rH\x00R\x04drop\x126\n" +
+	"\bmeasures\x18\x11 \x01(\v2\x18.ergo.plugin.v1.MeasuresH\x00R\bmeasuresB\x06\n" +
+	"\x04call\"?\n" +
+	"\bMeasures\x123\n" +
+	"\bmeasures\x18\x01 \x03(\v2\x17.ergo.plugin.v1.MeasureR\bmeasures\"O\n" +
+	"\aSealing\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x1e\n" +
+	"\n" +
+	"associated\x18\x03 \x01(\fR\n" +
+	"associated\"]\n" +
+	"\aSigning\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"\xaa\x01\n" +
+	"\bWrapping\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x10\n" +
+	"\x03enc\x18\x02 \x01(\tR\x03enc\x12\x16\n" +
+	"\x06handle\x18\x03 \x01(\rR\x06handle\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\tR\x02id\x12\x1c\n" +
+	"\tencrypted\x18\x05 \x01(\fR\tencrypted\x12\x10\n" +
+	"\x03epk\x18\x06 \x01(\tR\x03epk\x12\x10\n" +
+	"\x03apu\x18\a \x01(\tR\x03apu\x12\x10\n" +
+	"\x03apv\x18\b \x01(\tR\x03apv\"}\n" +
+	"\aContent\x12\x16\n" +
+	"\x06handle\x18\x01 \x01(\rR\x06handle\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x1e\n" +
+	"\n" +
+	"associated\x18\x03 \x01(\fR\n" +
+	"associated\x12\x14\n" +
+	"\x05nonce\x18\x04 \x01(\fR\x05nonce\x12\x10\n" +
+	"\x03tag\x18\x05 \x01(\fR\x03tag\"|\n" +
 	"\x05Fetch\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x16\n" +
@@ -1743,7 +2569,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x03Add\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05delta\x18\x02 \x01(\x03R\x05delta\x12\x15\n" +
-	"\x06ttl_ms\x18\x03 \x01(\x04R\x05ttlMs\"\xa8\x01\n" +
+	"\x06ttl_ms\x18\x03 \x01(\x04R\x05ttlMs\"\xb0\x02\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\x12\x14\n" +
@@ -1751,7 +2577,22 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05value\x18\x04 \x01(\fR\x05value\x12\x14\n" +
 	"\x05count\x18\x05 \x01(\x03R\x05count\x12\x16\n" +
 	"\x06status\x18\x06 \x01(\rR\x06status\x12\x16\n" +
-	"\x06fields\x18\a \x01(\fR\x06fields2\x93\x01\n" +
+	"\x06fields\x18\a \x01(\fR\x06fields\x12.\n" +
+	"\x06reason\x18\b \x01(\x0e2\x16.ergo.plugin.v1.ReasonR\x06reason\x12\x16\n" +
+	"\x06handle\x18\t \x01(\rR\x06handle\x12\x10\n" +
+	"\x03epk\x18\n" +
+	" \x01(\fR\x03epk\x12\x0e\n" +
+	"\x02id\x18\v \x01(\tR\x02id\x12\x1c\n" +
+	"\talgorithm\x18\f \x01(\tR\talgorithm*q\n" +
+	"\x06Reason\x12\t\n" +
+	"\x05OTHER\x10\x00\x12\x0f\n" +
+	"\vNOT_GRANTED\x10\x01\x12\v\n" +
+	"\aUNKNOWN\x10\x02\x12\r\n" +
+	"\tMALFORMED\x10\x03\x12\f\n" +
+	"\bMISMATCH\x10\x04\x12\r\n" +
+	"\tTOO_LARGE\x10\x05\x12\b\n" +
+	"\x04BUSY\x10\x06\x12\b\n" +
+	"\x04LATE\x10\a2\x93\x01\n" +
 	"\x06Policy\x12D\n" +
 	"\tConfigure\x12\x1d.ergo.plugin.v1.Configuration\x1a\x18.ergo.plugin.v1.Contract\x12C\n" +
 	"\x05Carry\x12\x19.ergo.plugin.v1.HostBatch\x1a\x1b.ergo.plugin.v1.PolicyBatch(\x010\x01B/Z-github.com/ergoproxy/ergo/sdk/plugin/pluginpbb\x06proto3"
@@ -1768,57 +2609,80 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_plugin_proto_goTypes = []any{
-	(*Configuration)(nil), // 0: ergo.plugin.v1.Configuration
-	(*Contract)(nil),      // 1: ergo.plugin.v1.Contract
-	(*HostBatch)(nil),     // 2: ergo.plugin.v1.HostBatch
-	(*HostEvent)(nil),     // 3: ergo.plugin.v1.HostEvent
-	(*Request)(nil),       // 4: ergo.plugin.v1.Request
-	(*Response)(nil),      // 5: ergo.plugin.v1.Response
-	(*Chunk)(nil),         // 6: ergo.plugin.v1.Chunk
-	(*End)(nil),           // 7: ergo.plugin.v1.End
-	(*PolicyBatch)(nil),   // 8: ergo.plugin.v1.PolicyBatch
-	(*PolicyEvent)(nil),   // 9: ergo.plugin.v1.PolicyEvent
-	(*Done)(nil),          // 10: ergo.plugin.v1.Done
-	(*Answer)(nil),        // 11: ergo.plugin.v1.Answer
-	(*Route)(nil),         // 12: ergo.plugin.v1.Route
-	(*Identity)(nil),      // 13: ergo.plugin.v1.Identity
-	(*Note)(nil),          // 14: ergo.plugin.v1.Note
-	(*Call)(nil),          // 15: ergo.plugin.v1.Call
-	(*Fetch)(nil),         // 16: ergo.plugin.v1.Fetch
-	(*Set)(nil),           // 17: ergo.plugin.v1.Set
-	(*Add)(nil),           // 18: ergo.plugin.v1.Add
-	(*Result)(nil),        // 19: ergo.plugin.v1.Result
+	(Reason)(0),           // 0: ergo.plugin.v1.Reason
+	(Measure_Kind)(0),     // 1: ergo.plugin.v1.Measure.Kind
+	(*Configuration)(nil), // 2: ergo.plugin.v1.Configuration
+	(*Contract)(nil),      // 3: ergo.plugin.v1.Contract
+	(*HostBatch)(nil),     // 4: ergo.plugin.v1.HostBatch
+	(*HostEvent)(nil),     // 5: ergo.plugin.v1.HostEvent
+	(*Request)(nil),       // 6: ergo.plugin.v1.Request
+	(*Response)(nil),      // 7: ergo.plugin.v1.Response
+	(*Chunk)(nil),         // 8: ergo.plugin.v1.Chunk
+	(*End)(nil),           // 9: ergo.plugin.v1.End
+	(*PolicyBatch)(nil),   // 10: ergo.plugin.v1.PolicyBatch
+	(*PolicyEvent)(nil),   // 11: ergo.plugin.v1.PolicyEvent
+	(*Done)(nil),          // 12: ergo.plugin.v1.Done
+	(*Answer)(nil),        // 13: ergo.plugin.v1.Answer
+	(*Route)(nil),         // 14: ergo.plugin.v1.Route
+	(*Identity)(nil),      // 15: ergo.plugin.v1.Identity
+	(*Note)(nil),          // 16: ergo.plugin.v1.Note
+	(*Measure)(nil),       // 17: ergo.plugin.v1.Measure
+	(*Call)(nil),          // 18: ergo.plugin.v1.Call
+	(*Measures)(nil),      // 19: ergo.plugin.v1.Measures
+	(*Sealing)(nil),       // 20: ergo.plugin.v1.Sealing
+	(*Signing)(nil),       // 21: ergo.plugin.v1.Signing
+	(*Wrapping)(nil),      // 22: ergo.plugin.v1.Wrapping
+	(*Content)(nil),       // 23: ergo.plugin.v1.Content
+	(*Fetch)(nil),         // 24: ergo.plugin.v1.Fetch
+	(*Set)(nil),           // 25: ergo.plugin.v1.Set
+	(*Add)(nil),           // 26: ergo.plugin.v1.Add
+	(*Result)(nil),        // 27: ergo.plugin.v1.Result
 }
 var file_plugin_proto_depIdxs = []int32{
-	3,  // 0: ergo.plugin.v1.HostBatch.events:type_name -> ergo.plugin.v1.HostEvent
-	4,  // 1: ergo.plugin.v1.HostEvent.request:type_name -> ergo.plugin.v1.Request
-	5,  // 2: ergo.plugin.v1.HostEvent.response:type_name -> ergo.plugin.v1.Response
-	6,  // 3: ergo.plugin.v1.HostEvent.request_body:type_name -> ergo.plugin.v1.Chunk
-	6,  // 4: ergo.plugin.v1.HostEvent.response_body:type_name -> ergo.plugin.v1.Chunk
-	7,  // 5: ergo.plugin.v1.HostEvent.end:type_name -> ergo.plugin.v1.End
-	19, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
-	9,  // 7: ergo.plugin.v1.PolicyBatch.events:type_name -> ergo.plugin.v1.PolicyEvent
-	10, // 8: ergo.plugin.v1.PolicyEvent.done:type_name -> ergo.plugin.v1.Done
-	15, // 9: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
-	11, // 10: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
-	12, // 11: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
-	13, // 12: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
-	14, // 13: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
-	14, // 14: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
-	16, // 15: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
-	17, // 16: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
-	18, // 17: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
-	0,  // 18: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
-	2,  // 19: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
-	1,  // 20: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
-	8,  // 21: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
-	20, // [20:22] is the sub-list for method output_type
-	18, // [18:20] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 0: ergo.plugin.v1.HostBatch.events:type_name -> ergo.plugin.v1.HostEvent
+	6,  // 1: ergo.plugin.v1.HostEvent.request:type_name -> ergo.plugin.v1.Request
+	7,  // 2: ergo.plugin.v1.HostEvent.response:type_name -> ergo.plugin.v1.Response
+	8,  // 3: ergo.plugin.v1.HostEvent.request_body:type_name -> ergo.plugin.v1.Chunk
+	8,  // 4: ergo.plugin.v1.HostEvent.response_body:type_name -> ergo.plugin.v1.Chunk
+	9,  // 5: ergo.plugin.v1.HostEvent.end:type_name -> ergo.plugin.v1.End
+	27, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
+	16, // 7: ergo.plugin.v1.Request.attributes:type_name -> ergo.plugin.v1.Note
+	11, // 8: ergo.plugin.v1.PolicyBatch.events:type_name -> ergo.plugin.v1.PolicyEvent
+	12, // 9: ergo.plugin.v1.PolicyEvent.done:type_name -> ergo.plugin.v1.Done
+	18, // 10: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
+	13, // 11: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
+	14, // 12: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
+	15, // 13: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
+	16, // 14: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
+	17, // 15: ergo.plugin.v1.Done.measures:type_name -> ergo.plugin.v1.Measure
+	16, // 16: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
+	1,  // 17: ergo.plugin.v1.Measure.kind:type_name -> ergo.plugin.v1.Measure.Kind
+	24, // 18: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
+	25, // 19: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
+	26, // 20: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
+	20, // 21: ergo.plugin.v1.Call.seal:type_name -> ergo.plugin.v1.Sealing
+	20, // 22: ergo.plugin.v1.Call.open:type_name -> ergo.plugin.v1.Sealing
+	21, // 23: ergo.plugin.v1.Call.sign:type_name -> ergo.plugin.v1.Signing
+	21, // 24: ergo.plugin.v1.Call.verify:type_name -> ergo.plugin.v1.Signing
+	22, // 25: ergo.plugin.v1.Call.wrap:type_name -> ergo.plugin.v1.Wrapping
+	22, // 26: ergo.plugin.v1.Call.unwrap:type_name -> ergo.plugin.v1.Wrapping
+	23, // 27: ergo.plugin.v1.Call.encrypt:type_name -> ergo.plugin.v1.Content
+	23, // 28: ergo.plugin.v1.Call.decrypt:type_name -> ergo.plugin.v1.Content
+	19, // 29: ergo.plugin.v1.Call.measures:type_name -> ergo.plugin.v1.Measures
+	17, // 30: ergo.plugin.v1.Measures.measures:type_name -> ergo.plugin.v1.Measure
+	0,  // 31: ergo.plugin.v1.Result.reason:type_name -> ergo.plugin.v1.Reason
+	2,  // 32: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
+	4,  // 33: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
+	3,  // 34: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
+	10, // 35: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
+	34, // [34:36] is the sub-list for method output_type
+	32, // [32:34] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -1841,25 +2705,37 @@ func file_plugin_proto_init() {
 		(*PolicyEvent_Piece)(nil),
 	}
 	file_plugin_proto_msgTypes[10].OneofWrappers = []any{}
-	file_plugin_proto_msgTypes[15].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[16].OneofWrappers = []any{
 		(*Call_Fetch)(nil),
 		(*Call_Secret)(nil),
 		(*Call_Get)(nil),
 		(*Call_Set)(nil),
 		(*Call_Add)(nil),
+		(*Call_Key)(nil),
+		(*Call_Seal)(nil),
+		(*Call_Open)(nil),
+		(*Call_Sign)(nil),
+		(*Call_Verify)(nil),
+		(*Call_Wrap)(nil),
+		(*Call_Unwrap)(nil),
+		(*Call_Encrypt)(nil),
+		(*Call_Decrypt)(nil),
+		(*Call_Drop)(nil),
+		(*Call_Measures)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   20,
+			NumEnums:      2,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_plugin_proto_goTypes,
 		DependencyIndexes: file_plugin_proto_depIdxs,
+		EnumInfos:         file_plugin_proto_enumTypes,
 		MessageInfos:      file_plugin_proto_msgTypes,
 	}.Build()
 	File_plugin_proto = out.File

@@ -113,6 +113,8 @@ var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
 		x.Annotate("note", "taken")
 		return nil
 	},
+	"who": who, "measure": measure, "mis-measure": misMeasure,
+	"seal": seal, "sign": sign, "wrap": wrap, "hoard": hoard, "large": large,
 	"secret": func(ctx context.Context, x *plugin.Exchange) error {
 		secret, err := x.Secret(ctx, "token")
 		_, missing := x.Secret(ctx, "other")
@@ -291,6 +293,9 @@ func (s *starter) OnRequest(ctx context.Context, x *plugin.Exchange) error {
 	_, _ = s.host.Get(gone, "nothing")
 	prepared, err := s.host.Get(ctx, "prepared")
 	if err != nil {
+		return err
+	}
+	if err := s.host.Measure(ctx, plugin.Count("own", 1)); err != nil {
 		return err
 	}
 	n, err := s.host.Add(ctx, "own", 1, time.Minute)
