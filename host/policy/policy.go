@@ -79,6 +79,13 @@ type (
 	ResponseBody interface {
 		OnResponseBody(Instance, *exchange.Exchange) error
 	}
+	// BodyBound is asked after each head, and before the body is touched, of a policy of
+	// mode BodyPeek or BodyBuffer: how many bytes of the body that follows it wants in
+	// this exchange. They are never more than its Needs allow. With 0 it has no body phase.
+	BodyBound interface {
+		RequestBound(Instance) int64
+		ResponseBound(Instance) int64
+	}
 	// Trailers sees the response's trailers after its body and before they are sent.
 	Trailers interface {
 		OnTrailers(Instance, *exchange.Exchange) error

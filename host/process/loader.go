@@ -107,7 +107,9 @@ func newPolicy(spec *policy.Spec) *Policy {
 			p.grants[name] = true
 		}
 	}
-	p.visits.New = func() any { return &visit{policy: p, ready: make(chan struct{}, 1)} }
+	p.visits.New = func() any {
+		return &visit{policy: p, ready: make(chan struct{}, 1), requestBound: unbound, responseBound: unbound}
+	}
 	return p
 }
 

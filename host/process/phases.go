@@ -27,6 +27,7 @@ func (p *Policy) OnRequestHead(i policy.Instance, x *exchange.Exchange) (policy.
 	if err := p.changeRequest(x, done); err != nil {
 		return policy.Continue, err
 	}
+	v.requestBound = boundOf(done)
 	if r := &x.Request; done.Stream && p.needs.RequestBody.Mode == manifest.BodyStream && r.Body != nil {
 		r.Body = &passingBody{visit: v, from: r.Body, event: requestChunk}
 		setLength(&r.Header, &r.Length, exchange.UnknownLength)
@@ -40,7 +41,8 @@ func (p *Policy) OnRequestBody(i policy.Instance, x *exchange.Exchange) (policy.
 		return policy.Continue, nil
 	}
 	held := x.Request.Body.(*exchange.Buffered)
-	done, err := i.(*visit).show(held.Bytes(), requestChunk)
+	v := i.(*visit)
+	done, err := v.show(held.Bytes(), v.requestBound, requestChunk)
 	if err != nil {
 		return policy.Continue, err
 	}
@@ -76,7 +78,10 @@ func (p *Policy) onResponse(v *visit, x *exchange.Exchange) (answered bool, err 
 	}
 	r := &x.Response
 	streams := p.needs.ResponseBody.Mode == manifest.BodyStream && r.Body != nil && r.Status != 101
-	event := &pluginpb.Response{Status: uint32(r.Status), Fields: p.fields(&r.Header), Failure: failure, Body: streams}
+	event := &pluginpb.Response{
+		Status: uint32(r.Status), Fields: p.fields(&r.Header), Failure: failure,
+		Body: streams || held(p.needs.ResponseBody.Mode) && r.Body != nil && !r.Endless(),
+	}
 	done, err := v.ask(&pluginpb.HostEvent{Event: &pluginpb.HostEvent_Response{Response: event}}, nil)
 	if err != nil {
 		return false, err
@@ -87,6 +92,7 @@ func (p *Policy) onResponse(v *visit, x *exchange.Exchange) (answered bool, err 
 	if err := p.changeResponse(x, done); err != nil {
 		return false, err
 	}
+	v.responseBound = boundOf(done)
 	if done.Stream && streams && x.Request.Method != "HEAD" {
 		r.Body = &passingBody{visit: v, from: r.Body, event: responseChunk, response: true}
 		setLength(&r.Header, &r.Length, exchange.UnknownLength)
@@ -101,7 +107,8 @@ func (p *Policy) OnResponseBody(i policy.Instance, x *exchange.Exchange) error {
 		return nil
 	}
 	held := r.Body.(*exchange.Buffered)
-	done, err := i.(*visit).show(held.Bytes(), responseChunk)
+	v := i.(*visit)
+	done, err := v.show(held.Bytes(), v.responseBound, responseChunk)
 	if err != nil {
 		return err
 	}
@@ -112,6 +119,25 @@ func (p *Policy) OnResponseBody(i policy.Instance, x *exchange.Exchange) error {
 		return err
 	}
 	return p.replace(done, held, &r.Body, &r.Header, &r.Length)
+}
+
+// RequestBound follows policy.BodyBound.
+func (p *Policy) RequestBound(i policy.Instance) int64 { return i.(*visit).requestBound }
+
+// ResponseBound follows policy.BodyBound.
+func (p *Policy) ResponseBound(i policy.Instance) int64 { return i.(*visit).responseBound }
+
+// boundOf is what a policy that has seen a head wants of the body.
+func boundOf(done *pluginpb.Done) int64 {
+	if done.Hold == nil {
+		return unbound
+	}
+	return int64(min(*done.Hold, unbound))
+}
+
+// held reports whether bodies of a mode are brought into memory.
+func held(mode manifest.BodyMode) bool {
+	return mode == manifest.BodyPeek || mode == manifest.BodyBuffer
 }
 
 // BodyFault follows policy.BodyFault.
@@ -140,7 +166,8 @@ func (p *Policy) request(x *exchange.Exchange) *pluginpb.Request {
 	r := &x.Request
 	event := &pluginpb.Request{
 		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Fields: p.fields(&r.Header),
-		Id: x.ID, Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
+		Id: x.ID, Protocol: r.Version.String(),
+		Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
 	}
 	if x.ClientIP.IsValid() {
 		event.Client = x.ClientIP.Unmap().String()
@@ -210,8 +237,10 @@ func responseChunk(c *pluginpb.Chunk) *pluginpb.HostEvent {
 	return &pluginpb.HostEvent{Event: &pluginpb.HostEvent_ResponseBody{ResponseBody: c}}
 }
 
-// show shows the process a body that is held, a part when it is done with the one before.
-func (v *visit) show(body []byte, event chunkEvent) (*pluginpb.Done, error) {
+// show shows the process what it wants of a body that is held, a part when it is done with
+// the one before.
+func (v *visit) show(body []byte, bound int64, event chunkEvent) (*pluginpb.Done, error) {
+	body = body[:min(int64(len(body)), bound)]
 	for {
 		n := min(len(body), maxChunk)
 		c := &pluginpb.Chunk{Data: body[:n], Last: n == len(body)}

@@ -138,6 +138,67 @@ func TestHeldBodies(t *testing.T) {
 	}
 }
 
+// A policy may want less of a body than policy.toml says.
+func TestHold(t *testing.T) {
+	p := newBench(t, strings.ReplaceAll(holding, "buffer", "peek"), `{"do": "body"}`).load(t)
+	bounds := p.(policy.BodyBound)
+	for _, c := range []struct {
+		told, contentType string
+		want              int64
+	}{
+		{"", "", unbound}, {"0", "", 0}, {"3", "", 3}, {"-1", "", 0},
+		{"3", "text/event-stream", unbound}, // as none follows, it says nothing
+	} {
+		x := newExchange("x-hold", c.told)
+		x.Request.Body = io.NopCloser(strings.NewReader("abcdef"))
+		i, err := p.Acquire(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.(policy.RequestHead).OnRequestHead(i, x); err != nil {
+			t.Fatal(err)
+		}
+		if got := x.Request.Header.Value("x-saw"); got != "HTTP/1.1" {
+			t.Errorf("it saw protocol %q", got)
+		}
+		x.Response.Status = 200
+		x.Response.Body = io.NopCloser(strings.NewReader("abcdef"))
+		x.Response.Header.Add("x-hold", c.told)
+		x.Response.Header.Add("content-type", c.contentType)
+		if err := p.(policy.ResponseHead).OnResponseHead(i, x); err != nil {
+			t.Fatal(err)
+		}
+		if got := bounds.ResponseBound(i); got != c.want {
+			t.Errorf("told %q, type %q: got a bound of %d for the response, want %d", c.told, c.contentType, got, c.want)
+		}
+		if got := bounds.RequestBound(i); c.contentType == "" && got != c.want {
+			t.Errorf("told %q: got a bound of %d for the request, want %d", c.told, got, c.want)
+		}
+		p.Release(i)
+	}
+}
+
+// What is in memory because others asked for it does not travel either.
+func TestBeyondHoldNothingTravels(t *testing.T) {
+	p := newBench(t, strings.ReplaceAll(holding, "buffer", "peek"), `{"do": "body"}`).load(t)
+	x := newExchange("x-hold", "4")
+	x.Request.Body = exchange.NewBuffered([]byte("abcdef"))
+	i, err := p.Acquire(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Release(i)
+	if _, err := p.(policy.RequestHead).OnRequestHead(i, x); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.(policy.RequestBody).OnRequestBody(i, x); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.Request.Header.Value("x-length"); got != "4" {
+		t.Errorf("it saw %s bytes, want 4", got)
+	}
+}
+
 func TestHeldBodyIsAnswered(t *testing.T) {
 	p := newBench(t, holding, `{"do": "body"}`).load(t)
 	x := newExchange()

@@ -44,6 +44,7 @@ var (
 	_ policy.ResponseBody = (*Policy)(nil)
 	_ policy.Failure      = (*Policy)(nil)
 	_ policy.BodyFault    = (*Policy)(nil)
+	_ policy.BodyBound    = (*Policy)(nil)
 )
 
 // errNoProcess says that all processes of a policy are down.

@@ -3,6 +3,7 @@ package process
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type visit struct {
 	number  uint64
 	fault   error // of a body that was on its way
 	keys    contentKeys
+	// What it wants of the bodies.
+	requestBound, responseBound int64
 
 	mu    sync.Mutex
 	asked bool // an event is with the process
@@ -27,6 +30,9 @@ type visit struct {
 	bytes int
 	ready chan struct{} // has one element while inbox may have some
 }
+
+// unbound is the bound of a body of which a policy takes what policy.toml says.
+const unbound = math.MaxInt64
 
 // maxInbox bounds what a process can send in answer to one event, beside pieces of a body.
 const maxInbox = 1024
@@ -195,4 +201,5 @@ func (v *visit) reset() {
 	clear(v.inbox)
 	v.inbox, v.asked, v.bytes = v.inbox[:0], false, 0
 	v.x, v.process, v.number, v.fault = nil, nil, 0, nil
+	v.requestBound, v.responseBound = unbound, unbound
 }

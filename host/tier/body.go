@@ -8,9 +8,16 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
-// holdRequestBody brings as much of the body into memory as u asks for: the
+// narrow makes bound that of a need, if it is less (policy.BodyBound). It reports
+// false if nothing is left of the need.
+func narrow(need *manifest.BodyNeed, bound int64) bool {
+	need.Max = min(need.Max, manifest.Size(bound))
+	return need.Max > 0
+}
+
+// holdRequestBody brings as much of the body into memory as need says: the
 // body is an *exchange.Buffered then.
-func (w *Walk) holdRequestBody(u *use, x *exchange.Exchange) error {
+func (w *Walk) holdRequestBody(need manifest.BodyNeed, x *exchange.Exchange) error {
 	r := &x.Request
 	if r.Body == nil {
 		w.empty = exchange.Buffered{}
@@ -18,7 +25,7 @@ func (w *Walk) holdRequestBody(u *use, x *exchange.Exchange) error {
 		return nil
 	}
 	stop := x.ReadWithin()
-	held, err := hold(r.Body, r.Length, u.requestNeed)
+	held, err := hold(r.Body, r.Length, need)
 	stop()
 	if held != nil {
 		r.Body = held
@@ -32,14 +39,14 @@ func (w *Walk) returnRequestBody(x *exchange.Exchange) {
 }
 
 // holdResponseBody is holdRequestBody for the response.
-func (w *Walk) holdResponseBody(u *use, x *exchange.Exchange) error {
+func (w *Walk) holdResponseBody(need manifest.BodyNeed, x *exchange.Exchange) error {
 	r := &x.Response
 	if r.Body == nil {
 		w.empty = exchange.Buffered{}
 		r.Body = &w.empty
 		return nil
 	}
-	held, err := hold(r.Body, r.Length, u.responseNeed)
+	held, err := hold(r.Body, r.Length, need)
 	if held != nil {
 		r.Body = held
 	}

@@ -83,6 +83,60 @@ func TestBodyModes(t *testing.T) {
 	}
 }
 
+// bounding is a policy that wants less of bodies than it said.
+type bounding struct {
+	fakeHead
+	fakeBodies
+	bound int64
+}
+
+func (b bounding) RequestBound(policy.Instance) int64  { return b.bound }
+func (b bounding) ResponseBound(policy.Instance) int64 { return b.bound }
+
+func TestBodyBound(t *testing.T) {
+	const text = "0123456789"
+	for _, c := range []struct {
+		need  manifest.BodyNeed
+		bound int64
+		want  string
+	}{
+		{peek(6), 0, ""},
+		{peek(6), 4, "a:0123... a:0123..."},
+		{peek(6), 7, "a:012345... a:012345..."},
+		{buffer(10), 0, ""},
+		{buffer(20), 10, "a:0123456789 a:0123456789"},
+		{buffer(20), 1 << 62, "a:0123456789 a:0123456789"},
+	} {
+		var saw []string
+		f := &fake{name: "a", needs: policy.Needs{RequestBody: c.need, ResponseBody: c.need}}
+		f.sees(&saw)
+		x := withBody(text)
+		x.Request.Length = exchange.UnknownLength
+		spec := stageOf(f)
+		spec.Uses[0].Slot.Policy = struct {
+			*fake
+			bounding
+		}{f, bounding{fakeHead{f}, fakeBodies{f}, c.bound}}
+		if got := carry(t, x, echoes, newTier(t, spec)); got != text {
+			t.Errorf("%v, %d: the client got %q, want %q", c.need, c.bound, got, text)
+		}
+		if got := strings.Join(saw, " "); got != c.want {
+			t.Errorf("%v, %d: the policy saw %q, want %q", c.need, c.bound, got, c.want)
+		}
+	}
+	f := &fake{name: "a", needs: policy.Needs{RequestBody: buffer(20)}}
+	x := withBody(text)
+	spec := stageOf(f)
+	spec.Uses[0].Slot.Policy = struct {
+		*fake
+		bounding
+	}{f, bounding{fakeHead{f}, fakeBodies{f}, 9}}
+	var w Walk
+	if _, failure := newTier(t, spec).Request(&w, x); failure == nil || failure.Status != 413 {
+		t.Errorf("a body beyond what is held: got %+v, want 413", failure)
+	}
+}
+
 func TestBodyBeginsAtItsFirstByteForTheNext(t *testing.T) {
 	a := &fake{name: "a", needs: policy.Needs{RequestBody: buffer(100), ResponseBody: buffer(100)}}
 	a.body = func(x *exchange.Exchange) (policy.Verdict, error) {

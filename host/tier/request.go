@@ -161,7 +161,11 @@ func (w *Walk) requestPhases(p *passage, x *exchange.Exchange) (verdict policy.V
 	if u.requestBody == nil || err != nil || verdict == policy.Answer {
 		return verdict, err
 	}
-	if err := w.holdRequestBody(u, x); err != nil {
+	need := u.requestNeed
+	if u.bodyBound != nil && !narrow(&need, u.bodyBound.RequestBound(p.inst)) {
+		return verdict, nil
+	}
+	if err := w.holdRequestBody(need, x); err != nil {
 		return verdict, err
 	}
 	verdict, err = u.requestBody.OnRequestBody(p.inst, x)

@@ -128,7 +128,11 @@ func (w *Walk) responsePhases(p *passage, x *exchange.Exchange) error {
 	if u.responseBody == nil || x.Response.Endless() {
 		return nil
 	}
-	if err := w.holdResponseBody(u, x); err != nil {
+	need := u.responseNeed
+	if u.bodyBound != nil && !narrow(&need, u.bodyBound.ResponseBound(p.inst)) {
+		return nil
+	}
+	if err := w.holdResponseBody(need, x); err != nil {
 		return err
 	}
 	err := u.responseBody.OnResponseBody(p.inst, x)

@@ -40,6 +40,7 @@ type use struct {
 	failure      policy.Failure
 	done         policy.Done
 	bodyFault    policy.BodyFault
+	bodyBound    policy.BodyBound
 
 	requestNeed  manifest.BodyNeed
 	responseNeed manifest.BodyNeed
@@ -97,6 +98,7 @@ func (u *use) build(s *stage, spec UseSpec, rules manifest.OnError) {
 	u.failure, _ = u.policy.(policy.Failure)
 	u.done, _ = u.policy.(policy.Done)
 	u.bodyFault, _ = u.policy.(policy.BodyFault)
+	u.bodyBound, _ = u.policy.(policy.BodyBound)
 	if inMemory(u.requestNeed) {
 		u.requestBody, _ = u.policy.(policy.RequestBody)
 	}

@@ -192,7 +192,9 @@ func (v *visit) dispatch(e *pluginpb.HostEvent) (err error) {
 		return v.onRequestBody(h, event.RequestBody)
 	case *pluginpb.HostEvent_Response:
 		r := event.Response
-		x.Response = Response{Status: int(r.Status), Header: Header{fields: decode(r.Fields)}, sent: int(r.Status)}
+		x.Response = Response{
+			Status: int(r.Status), Header: Header{fields: decode(r.Fields)}, HasBody: r.Body, sent: int(r.Status),
+		}
 		return v.onResponse(h, r)
 	case *pluginpb.HostEvent_ResponseBody:
 		return v.onResponseBody(h, event.ResponseBody)

@@ -33,6 +33,8 @@ type Request struct {
 	IdentifiedBy              string  // that policy
 	Attributes                []Field // what else is known of the subject
 	TraceParent               string  // W3C Trace Context; "" if the exchange is not sampled
+	Protocol                  string  // of the client's message, such as "HTTP/1.1"
+	HasBody                   bool    // one follows, of which policy.toml asks for some
 
 	sent line
 }
@@ -50,6 +52,9 @@ func (r *Request) Path() string {
 type Response struct {
 	Status int
 	Header Header
+	// HasBody says that a body follows of which policy.toml asks for some. One that is to be
+	// held and may have no end, such as an event stream, is none.
+	HasBody bool
 
 	sent int
 }
@@ -66,6 +71,13 @@ func (x *Exchange) ReplaceBody(body []byte) {
 		body = []byte{}
 	}
 	x.done.Body = body
+}
+
+// Hold bounds what is held and shown of the body that follows the head at hand, below what policy.toml
+// asks for: with 0 nothing is, and OnRequestBody or OnResponseBody is not called.
+func (x *Exchange) Hold(bytes int) {
+	bound := uint64(max(0, bytes))
+	x.done.Hold = &bound
 }
 
 // Route sends the request to an upstream of the manifest, and gives a hashing balancer
@@ -107,6 +119,7 @@ func (x *Exchange) begin(r *pluginpb.Request) {
 		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Header: Header{fields: decode(r.Fields)},
 		ID: r.Id, Client: r.Client, TraceParent: r.Traceparent,
 		Subject: r.Subject, IdentifiedBy: r.IdentifiedBy, Attributes: known(r.Attributes),
+		Protocol: r.Protocol, HasBody: r.Body,
 		sent: line{r.Method, r.Authority, r.Target},
 	}
 }

@@ -521,9 +521,10 @@ type Request struct {
 	Client        string                 `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`                                  // address, without port
 	Subject       string                 `protobuf:"bytes,8,opt,name=subject,proto3" json:"subject,omitempty"`                                // with ergo_identity: who the client is, as an earlier policy established it; empty: none did
 	Traceparent   string                 `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`                        // W3C Trace Context, if the exchange is sampled
-	Body          bool                   `protobuf:"varint,10,opt,name=body,proto3" json:"body,omitempty"`                                    // one follows, in chunks
+	Body          bool                   `protobuf:"varint,10,opt,name=body,proto3" json:"body,omitempty"`                                    // one follows, of which policy.toml asks for some
 	IdentifiedBy  string                 `protobuf:"bytes,11,opt,name=identified_by,json=identifiedBy,proto3" json:"identified_by,omitempty"` // with ergo_identity: the policy that established the subject
 	Attributes    []*Note                `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty"`                         // with ergo_identity: what else is known of the subject
+	Protocol      string                 `protobuf:"bytes,13,opt,name=protocol,proto3" json:"protocol,omitempty"`                             // of the client's message, such as "HTTP/1.1"
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -642,12 +643,19 @@ func (x *Request) GetAttributes() []*Note {
 	return nil
 }
 
+func (x *Request) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
 type Response struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        uint32                 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"`
 	Fields        []byte                 `protobuf:"bytes,2,opt,name=fields,proto3" json:"fields,omitempty"`
 	Failure       bool                   `protobuf:"varint,3,opt,name=failure,proto3" json:"failure,omitempty"` // the host made it, of a failure
-	Body          bool                   `protobuf:"varint,4,opt,name=body,proto3" json:"body,omitempty"`
+	Body          bool                   `protobuf:"varint,4,opt,name=body,proto3" json:"body,omitempty"`       // as in Request; false of one that may have no end and was to be held
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -970,17 +978,20 @@ type Done struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Answer *Answer                `protobuf:"bytes,1,opt,name=answer,proto3" json:"answer,omitempty"` // the response, in place of what would come; not of a chunk of a streamed body
 	// Of the message whose head, body or trailers it was:
-	Remove        []string   `protobuf:"bytes,2,rep,name=remove,proto3" json:"remove,omitempty"` // names of fields
-	Add           []byte     `protobuf:"bytes,3,opt,name=add,proto3" json:"add,omitempty"`       // fields, after the removal
-	Method        *string    `protobuf:"bytes,4,opt,name=method,proto3,oneof" json:"method,omitempty"`
-	Authority     *string    `protobuf:"bytes,5,opt,name=authority,proto3,oneof" json:"authority,omitempty"`
-	Target        *string    `protobuf:"bytes,6,opt,name=target,proto3,oneof" json:"target,omitempty"`
-	Status        uint32     `protobuf:"varint,7,opt,name=status,proto3" json:"status,omitempty"`     // 0: as it is
-	Body          []byte     `protobuf:"bytes,8,opt,name=body,proto3,oneof" json:"body,omitempty"`    // in place of one that was held
-	Stream        bool       `protobuf:"varint,9,opt,name=stream,proto3" json:"stream,omitempty"`     // after a head: the body is to come in chunks, where policy.toml has "stream"
-	Route         *Route     `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`       // with ergo_route
-	Identity      *Identity  `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"` // with ergo_identify
-	Notes         []*Note    `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`       // with ergo_log: for the access log
+	Remove    []string  `protobuf:"bytes,2,rep,name=remove,proto3" json:"remove,omitempty"` // names of fields
+	Add       []byte    `protobuf:"bytes,3,opt,name=add,proto3" json:"add,omitempty"`       // fields, after the removal
+	Method    *string   `protobuf:"bytes,4,opt,name=method,proto3,oneof" json:"method,omitempty"`
+	Authority *string   `protobuf:"bytes,5,opt,name=authority,proto3,oneof" json:"authority,omitempty"`
+	Target    *string   `protobuf:"bytes,6,opt,name=target,proto3,oneof" json:"target,omitempty"`
+	Status    uint32    `protobuf:"varint,7,opt,name=status,proto3" json:"status,omitempty"`     // 0: as it is
+	Body      []byte    `protobuf:"bytes,8,opt,name=body,proto3,oneof" json:"body,omitempty"`    // in place of one that was held
+	Stream    bool      `protobuf:"varint,9,opt,name=stream,proto3" json:"stream,omitempty"`     // after a head: the body is to come in chunks, where policy.toml has "stream"
+	Route     *Route    `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`       // with ergo_route
+	Identity  *Identity `protobuf:"bytes,11,opt,name=identity,proto3" json:"identity,omitempty"` // with ergo_identify
+	Notes     []*Note   `protobuf:"bytes,12,rep,name=notes,proto3" json:"notes,omitempty"`       // with ergo_log: for the access log
+	// After a head: how many bytes of the body are held and shown at most; 0: none, and there is no event of it.
+	// It is never more than policy.toml asks for, and that if it is absent. What is streamed has no such bound.
+	Hold          *uint64    `protobuf:"varint,15,opt,name=hold,proto3,oneof" json:"hold,omitempty"`
 	Error         string     `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`       // the policy failed, for the host's log: its failure rule applies
 	Measures      []*Measure `protobuf:"bytes,14,rep,name=measures,proto3" json:"measures,omitempty"` // with ergo_metric
 	unknownFields protoimpl.UnknownFields
@@ -1099,6 +1110,13 @@ func (x *Done) GetNotes() []*Note {
 		return x.Notes
 	}
 	return nil
+}
+
+func (x *Done) GetHold() uint64 {
+	if x != nil && x.Hold != nil {
+		return *x.Hold
+	}
+	return 0
 }
 
 func (x *Done) GetError() string {
@@ -2423,7 +2441,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\btrailers\x18\x06 \x01(\fH\x00R\btrailers\x12'\n" +
 	"\x03end\x18\a \x01(\v2\x13.ergo.plugin.v1.EndH\x00R\x03end\x120\n" +
 	"\x06result\x18\b \x01(\v2\x16.ergo.plugin.v1.ResultH\x00R\x06resultB\a\n" +
-	"\x05event\"\xda\x02\n" +
+	"\x05event\"\xf6\x02\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x12\x1c\n" +
@@ -2439,7 +2457,8 @@ const file_plugin_proto_rawDesc = "" +
 	"\ridentified_by\x18\v \x01(\tR\fidentifiedBy\x124\n" +
 	"\n" +
 	"attributes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\n" +
-	"attributes\"h\n" +
+	"attributes\x12\x1a\n" +
+	"\bprotocol\x18\r \x01(\tR\bprotocol\"h\n" +
 	"\bResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x16\n" +
 	"\x06fields\x18\x02 \x01(\fR\x06fields\x12\x18\n" +
@@ -2458,7 +2477,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\x04done\x18\x02 \x01(\v2\x14.ergo.plugin.v1.DoneH\x00R\x04done\x12*\n" +
 	"\x04call\x18\x03 \x01(\v2\x14.ergo.plugin.v1.CallH\x00R\x04call\x12\x16\n" +
 	"\x05piece\x18\x04 \x01(\fH\x00R\x05pieceB\a\n" +
-	"\x05event\"\x8d\x04\n" +
+	"\x05event\"\xaf\x04\n" +
 	"\x04Done\x12.\n" +
 	"\x06answer\x18\x01 \x01(\v2\x16.ergo.plugin.v1.AnswerR\x06answer\x12\x16\n" +
 	"\x06remove\x18\x02 \x03(\tR\x06remove\x12\x10\n" +
@@ -2472,14 +2491,16 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05route\x18\n" +
 	" \x01(\v2\x15.ergo.plugin.v1.RouteR\x05route\x124\n" +
 	"\bidentity\x18\v \x01(\v2\x18.ergo.plugin.v1.IdentityR\bidentity\x12*\n" +
-	"\x05notes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\x05notes\x12\x14\n" +
+	"\x05notes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\x05notes\x12\x17\n" +
+	"\x04hold\x18\x0f \x01(\x04H\x04R\x04hold\x88\x01\x01\x12\x14\n" +
 	"\x05error\x18\r \x01(\tR\x05error\x123\n" +
 	"\bmeasures\x18\x0e \x03(\v2\x17.ergo.plugin.v1.MeasureR\bmeasuresB\t\n" +
 	"\a_methodB\f\n" +
 	"\n" +
 	"_authorityB\t\n" +
 	"\a_targetB\a\n" +
-	"\x05_body\"L\n" +
+	"\x05_bodyB\a\n" +
+	"\x05_hold\"L\n" +
 	"\x06Answer\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x16\n" +
 	"\x06fields\x18\x02 \x01(\fR\x06fields\x12\x12\n" +

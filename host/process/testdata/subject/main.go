@@ -206,6 +206,25 @@ func (s *subject) OnResponse(_ context.Context, x *plugin.Exchange) error {
 // holder sees bodies whole, and writes them in upper case.
 type holder struct{ subject }
 
+// OnRequest wants so much of the body as x-hold says.
+func (h *holder) OnRequest(_ context.Context, x *plugin.Exchange) error {
+	hold(x, x.Request.HasBody, x.Request.Header.Get("x-hold"))
+	x.Request.Header.Set("x-saw", x.Request.Protocol)
+	return nil
+}
+
+// OnResponse is the same for the response.
+func (h *holder) OnResponse(_ context.Context, x *plugin.Exchange) error {
+	hold(x, x.Response.HasBody, x.Response.Header.Get("x-hold"))
+	return nil
+}
+
+func hold(x *plugin.Exchange, follows bool, told string) {
+	if n, err := strconv.Atoi(told); err == nil && follows {
+		x.Hold(n)
+	}
+}
+
 // OnRequestBody follows plugin.RequestBodyHandler.
 func (h *holder) OnRequestBody(_ context.Context, x *plugin.Exchange, body []byte) error {
 	if bytes.Equal(body, []byte("refuse")) {
