@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// ErrUntold says that a purge was done here, and that other hosts will hear of it when
+// that is possible.
+var ErrUntold = errors.New("other hosts could not be told of the purge yet")
+
 // ErrCacheFull says that the cache has no room, or the host too much to do.
 var ErrCacheFull = errors.New("the cache has no room at the moment")
 
@@ -14,6 +18,7 @@ var ErrCacheFull = errors.New("the cache has no room at the moment")
 type CacheEntry struct {
 	Status        int
 	Purged        bool   // softly: it is to be taken for stale
+	Waited        bool   // the exchange has waited for another (CacheWaits)
 	Size          uint64 // of the body
 	Meta, Variant string // as it was stored
 }
@@ -67,7 +72,7 @@ func CacheGet(i int) (e CacheEntry, found bool) {
 	}
 	head := []byte(blob[:12])
 	e.Status = int(binary.LittleEndian.Uint16(head))
-	e.Purged = head[2]&1 != 0
+	e.Purged, e.Waited = head[2]&1 != 0, head[2]&2 != 0
 	e.Size = binary.LittleEndian.Uint64(head[4:])
 	e.Meta, blob = cutText(blob[12:])
 	e.Variant, _ = cutText(blob)
@@ -102,6 +107,24 @@ func CacheServe(i, status int, offset, length int64) error {
 	return cacheError(cacheServe(uint32(i), uint32(status), offset, length))
 }
 
+// CacheSlice is bytes of the body of an entry.
+type CacheSlice struct {
+	Entry          int
+	Offset, Length int64
+}
+
+// CacheCompose is as CacheServe, with a body of slices of up to 64 entries, one after
+// another.
+func CacheCompose(i, status int, slices ...CacheSlice) error {
+	list := make([]byte, 0, 20*len(slices))
+	for _, s := range slices {
+		list = binary.LittleEndian.AppendUint32(list, uint32(s.Entry))
+		list = binary.LittleEndian.AppendUint64(list, uint64(s.Offset))
+		list = binary.LittleEndian.AppendUint64(list, uint64(s.Length))
+	}
+	return cacheError(cacheCompose(uint32(i), uint32(status), string(list)))
+}
+
 // CacheStore has the host store the response at hand as it passes, in the response
 // phase. It is there once it is whole.
 func CacheStore(head CacheHead) error {
@@ -134,11 +157,13 @@ func CacheIsRefresh() bool { return cacheIsRefresh() != 0 }
 // CachePurge removes entries or, soft, has them taken for stale, and returns how many
 // there were in this process.
 func CachePurge(what CacheSelector, text string, soft bool) (int, error) {
-	n := cachePurge(uint32(what), text, soft)
-	if n < 0 {
+	switch n := cachePurge(uint32(what), text, soft); {
+	case n >= 0:
+		return int(n), nil
+	case n == -1:
 		return 0, ErrBadArgument
 	}
-	return int(n), nil
+	return 0, ErrUntold
 }
 
 // CacheRemember leaves up to 8 KiB with the exchange for the response phase.

@@ -18,6 +18,8 @@ type FakeCache struct {
 	Released   int          // how often
 	Refreshed  int          // how often
 	IsRefresh  bool
+	Waited     bool // the exchange has waited for another
+	Untold     bool // other hosts can't be told of purges
 	Remembered string
 
 	found []int // what was looked up, by its place in Stored
@@ -68,7 +70,10 @@ func cacheEntry(i uint32, buf []byte) uint32 {
 	blob := binary.LittleEndian.AppendUint16(nil, uint16(e.Status))
 	flags := uint16(0)
 	if e.Purged {
-		flags = 1
+		flags |= 1
+	}
+	if current.Cache.Waited {
+		flags |= 2
 	}
 	blob = binary.LittleEndian.AppendUint16(blob, flags)
 	blob = binary.LittleEndian.AppendUint64(blob, uint64(len(e.Body)))
@@ -104,6 +109,30 @@ func cacheServe(i, status uint32, offset, length int64) uint32 {
 	}
 	current.Status, current.ResponseHeader = int(status), slices.Clone(e.Fields)
 	current.ResponseBody = e.Body[offset : offset+length]
+	return 0
+}
+
+func cacheCompose(i, status uint32, list string) uint32 {
+	e := current.Cache.entry(i)
+	if e == nil {
+		return 1
+	}
+	if status < 200 || status > 599 || len(list)%20 != 0 || len(list) > 64*20 {
+		return 2
+	}
+	var body strings.Builder
+	for rest := []byte(list); len(rest) > 0; rest = rest[20:] {
+		from := current.Cache.entry(binary.LittleEndian.Uint32(rest))
+		offset, length := binary.LittleEndian.Uint64(rest[4:]), binary.LittleEndian.Uint64(rest[12:])
+		if from == nil {
+			return 1
+		}
+		if size := uint64(len(from.Body)); offset > size || length > size-offset {
+			return 2
+		}
+		body.WriteString(from.Body[offset : offset+length])
+	}
+	current.Status, current.ResponseHeader, current.ResponseBody = int(status), slices.Clone(e.Fields), body.String()
 	return 0
 }
 
@@ -170,6 +199,9 @@ func cachePurge(kind uint32, text string, soft bool) int32 {
 		}
 	}
 	c.Stored, c.found = kept, nil
+	if c.Untold {
+		return -2
+	}
 	return n
 }
 

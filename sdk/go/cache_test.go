@@ -61,13 +61,43 @@ func TestCacheServesWhatIsUpdated(t *testing.T) {
 		if err := CacheServe(1, 200, 0, -1); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
-		if e, _ := CacheGet(0); e.Meta != "n" {
-			t.Errorf("got %q", e.Meta)
+		current.Cache.Waited = true
+		if e, _ := CacheGet(0); e.Meta != "n" || !e.Waited {
+			t.Errorf("got %+v", e)
 		}
 	})
 	if f.Status != 206 || f.ResponseBody != "234" || !slices.Equal(f.ResponseHeader, []Field{{"c", "3"}, {"d", ""}}) {
 		t.Errorf("got %d %q %v", f.Status, f.ResponseBody, f.ResponseHeader)
 	}
+}
+
+func TestCacheComposes(t *testing.T) {
+	f := storing(t)
+	f.Run(func() {
+		CacheLookup("k")
+		if err := CacheCompose(0, 206, CacheSlice{0, 8, 2}, CacheSlice{0, 0, 3}); err != nil {
+			t.Error(err)
+		}
+		if err := CacheCompose(0, 206, CacheSlice{1, 0, 1}); !errors.Is(err, ErrNotFound) {
+			t.Errorf("got %v", err)
+		}
+		if err := CacheCompose(0, 206, CacheSlice{0, 9, 2}); !errors.Is(err, ErrBadArgument) {
+			t.Errorf("got %v", err)
+		}
+	})
+	if f.Status != 206 || f.ResponseBody != "89012" || !slices.Equal(f.ResponseHeader, []Field{{"A", "1"}}) {
+		t.Errorf("got %d %q %v", f.Status, f.ResponseBody, f.ResponseHeader)
+	}
+}
+
+func TestCachePurgesThatOthersDoNotKnowOf(t *testing.T) {
+	f := storing(t)
+	f.Cache.Untold = true
+	f.Run(func() {
+		if _, err := CachePurge(CacheKey, "k", false); !errors.Is(err, ErrUntold) || CacheLookup("k") != 0 {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestCachePurges(t *testing.T) {

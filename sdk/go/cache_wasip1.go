@@ -19,6 +19,9 @@ func hostCacheFields(i uint32, buf unsafe.Pointer, limit uint32) uint64
 //go:wasmimport ergo_cache serve
 func cacheServe(i, status uint32, offset, length int64) uint32
 
+//go:wasmimport ergo_cache compose
+func hostCacheCompose(i, status uint32, slices unsafe.Pointer, length uint32) uint32
+
 //go:wasmimport ergo_cache store
 func hostCacheStore(key unsafe.Pointer, keyLength uint32, variant unsafe.Pointer, variantLength uint32, meta unsafe.Pointer, metaLength uint32, tags unsafe.Pointer, tagsLength uint32, without unsafe.Pointer, withoutLength uint32) uint32
 
@@ -57,6 +60,11 @@ func cacheEntry(i uint32, buf []byte) uint32 {
 func cacheFields(i uint32, buf []byte) uint64 {
 	to, limit := room(buf)
 	return hostCacheFields(i, to, limit)
+}
+
+func cacheCompose(i, status uint32, slices string) uint32 {
+	list, length := at(slices)
+	return hostCacheCompose(i, status, list, length)
 }
 
 func cacheStore(head CacheHead, tags, without string) uint32 {

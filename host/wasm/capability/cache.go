@@ -25,6 +25,7 @@ import (
 //	get_entry(i, buf, limit) -> len                     what there is of an entry, see below; -1: there is none
 //	get_fields(i, buf, limit) -> i64                    count<<32 | len of "name\0value\0" for each, names in lower case; -1: none
 //	serve(i, status, offset i64, length i64) -> status  makes the response from an entry
+//	compose(i, status, slices, slices_len) -> status    as serve, with a body of slices of several entries
 //	store(key, key_len, variant, variant_len, meta, meta_len, tags, tags_len, without, without_len) -> status
 //	update(i, fields, fields_len, meta, meta_len) -> status
 //	join(key, key_len, timeout) -> outcome
@@ -40,7 +41,7 @@ import (
 // variant takes its place. What was looked up, and remembered, stays with the exchange until
 // its response has passed the policy, whichever instance is asked then. get_entry writes
 //
-//	u16 status, u16 flags (1: softly purged), u64 size of the body, u32 length, meta, u32 length, variant
+//	u16 status, u16 flags (1: softly purged, 2: the exchange has waited for another), u64 size of the body, u32 length, meta, u32 length, variant
 //
 // in little-endian order. Like the other getters it writes only what fits, and returns the
 // length in either case.
@@ -48,7 +49,9 @@ import (
 // serve makes the response: of the status given, with the entry's fields and length bytes of
 // its body from offset on, -1: to its end; without a body for HEAD and 304. Header functions act on
 // it from then on. While a request is handled the guest has to say then that it answers; a
-// response, and the host's own in a failed exchange, is replaced.
+// response, and the host's own in a failed exchange, is replaced. compose takes the fields of
+// entry i, and for the body up to 64 slices, one after another: "u32 entry, u64 offset, u64 length"
+// for each, in little-endian order.
 //
 // store, in the response phase, stores the response at hand, with its fields as they are now but for
 // those named in without and those of the connection, and its body as it passes to the client.
@@ -80,6 +83,7 @@ func Cache() wasm.HostModule {
 		function("get_entry", 3, one, getCacheEntry),
 		{Name: "get_fields", Params: []api.ValueType{i32, i32, i32}, Results: []api.ValueType{i64}, Call: api.GoModuleFunc(getCacheFields)},
 		{Name: "serve", Params: []api.ValueType{i32, i32, i64, i64}, Results: one, Call: api.GoModuleFunc(serveCache)},
+		function("compose", 4, one, composeCache),
 		function("store", 10, one, storeCache),
 		function("update", 5, one, updateCache),
 		function("join", 3, one, joinCache),
@@ -119,6 +123,7 @@ type cacheVisit struct {
 	taken   *capture      // the response that it stores; nil: none
 	until   time.Duration // of all waits, on exchange.Clock; 0: there was none
 	outcome cache.Outcome // of the last wait
+	waited  bool          // until there was something to look up
 }
 
 var _ wasm.Ender = (*cacheVisit)(nil)
@@ -213,7 +218,10 @@ func getCacheEntry(ctx context.Context, mod api.Module, stack []uint64) {
 	b := binary.LittleEndian.AppendUint16(v.scratch[:0], uint16(e.Status))
 	flags := uint16(0)
 	if e.Purged {
-		flags = 1
+		flags |= 1
+	}
+	if v.waited {
+		flags |= 2
 	}
 	b = binary.LittleEndian.AppendUint16(b, flags)
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.Size))
@@ -247,49 +255,6 @@ func appendLower(b []byte, name string) []byte {
 		b = append(b, c)
 	}
 	return b
-}
-
-func serveCache(ctx context.Context, _ api.Module, stack []uint64) {
-	v := cacheOf(ctx)
-	e, code := v.entry(stack[0]), int(uint32(stack[1]))
-	offset, length := int64(stack[2]), int64(stack[3])
-	switch {
-	case e == nil:
-		stack[0] = notFound
-		return
-	case code < 200 || code > 599 || offset < 0 || offset > e.Size || length < -1:
-		stack[0] = badArgument
-		return
-	}
-	if length < 0 || length > e.Size-offset {
-		length = e.Size - offset
-	}
-	r := &v.ready
-	*r = exchange.Response{Status: code, Header: e.Header, Length: length}
-	for _, f := range e.Trailer {
-		r.Trailer.Add(f.Name, f.Value)
-	}
-	bare := v.x.Request.Method == "HEAD"
-	if code == 304 || code == 204 {
-		bare, r.Length = true, 0
-	}
-	shown := length
-	if bare {
-		shown = 0
-	}
-	body, err := e.Open(offset, shown)
-	if err != nil {
-		stack[0] = notFound
-		return
-	}
-	if bare || length == 0 {
-		_ = body.Close()
-	} else {
-		r.Body = body
-	}
-	v.land(false)
-	wasm.CallOf(ctx).Visit.Respond(r)
-	stack[0] = ok
 }
 
 func storeCache(ctx context.Context, mod api.Module, stack []uint64) {
@@ -402,6 +367,7 @@ func joinCache(ctx context.Context, mod api.Module, stack []uint64) {
 		if v.outcome = flight.Wait(bounded); v.outcome == cache.Leads {
 			v.flight = flight
 		}
+		v.waited = v.outcome == cache.Look
 	}
 	if stack[0] = waits; !wasm.CallOf(ctx).Visit.Await(wait) {
 		stack[0] = expired

@@ -313,11 +313,16 @@ func TestCacheJoin(t *testing.T) {
 		c.want(waits, "join", "key", 60_000)
 		waiting.Go(c.stay.wait)
 	}
+	c := newCacher(t, responses)
+	c.want(waits, "join", "key", 60_000)
+	waiting.Go(c.stay.wait)
 	leader.put("key", "body")
 	waiting.Wait()
-	c := newCacher(t, responses)
 	c.want(1, "lookup", "key")
-	if s := responses.Fetches.Stats(); s.Flights != 0 || s.Waits != 50 {
+	if n, err := c.call("get_entry", 0, 8192, 1024); err != nil || c.memory(8192, uint32(n))[2] != 2 {
+		t.Errorf("that the exchange has waited is not said: %v", err)
+	}
+	if s := responses.Fetches.Stats(); s.Flights != 0 || s.Waits != 51 {
 		t.Errorf("got %+v", s)
 	}
 }

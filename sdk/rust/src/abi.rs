@@ -150,6 +150,8 @@ mod imports {
         pub fn cache_fields(index: u32, buf: *mut u8, limit: usize) -> u64;
         #[link_name = "serve"]
         pub fn cache_serve(index: u32, status: u32, offset: i64, length: i64) -> u32;
+        #[link_name = "compose"]
+        pub fn cache_compose(index: u32, status: u32, slices: *const u8, length: usize) -> u32;
         #[link_name = "store"]
         pub fn cache_store(
             key: *const u8,

@@ -18,6 +18,8 @@ pub enum CacheError {
     TooLate,
     /// The store is full or not available.
     Unavailable,
+    /// A purge is done here, and other hosts will hear of it when that is possible.
+    Untold,
 }
 
 /// One stored response, without its body and fields.
@@ -126,6 +128,17 @@ pub fn fields(index: u32) -> Vec<(String, Vec<u8>)> {
     (0..count).map_while(pair).collect()
 }
 
+/// Bytes of an entry's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The entry's place in what was looked up.
+    pub index: u32,
+    /// Where they begin in its body.
+    pub offset: u64,
+    /// How many they are.
+    pub length: u64,
+}
+
 /// Makes the exchange's response from an entry: its fields, `status`, and `length` bytes of its body from
 /// `offset` on, `None` for all that is left. The fields of the response can be changed after that; in
 /// the request phase the policy then has to return [`Flow::Answer`](crate::Flow::Answer).
@@ -138,6 +151,19 @@ pub fn serve(
     let length = length.map_or(-1, |length| length as i64);
     // SAFETY: no memory is shared.
     check(unsafe { abi::cache_serve(index, u32::from(status), offset as i64, length) })?;
+    Ok(Headers::new(abi::RESPONSE))
+}
+
+/// As [`serve`], with a body of slices of up to 64 entries, one after another.
+pub fn compose(index: u32, status: u16, slices: &[Slice]) -> Result<Headers, CacheError> {
+    let mut list = Vec::with_capacity(slices.len() * 20);
+    for slice in slices {
+        list.extend(slice.index.to_le_bytes());
+        list.extend(slice.offset.to_le_bytes());
+        list.extend(slice.length.to_le_bytes());
+    }
+    // SAFETY: `list` outlives the call.
+    check(unsafe { abi::cache_compose(index, u32::from(status), list.as_ptr(), list.len()) })?;
     Ok(Headers::new(abi::RESPONSE))
 }
 
@@ -219,7 +245,7 @@ pub fn purge(what: Purge, soft: bool) -> Result<u32, CacheError> {
     match unsafe { abi::cache_purge(kind, text.as_ptr(), text.len(), u32::from(soft)) } {
         count @ 0.. => Ok(count as u32),
         -1 => Err(CacheError::BadArgument),
-        _ => Err(CacheError::Unavailable),
+        _ => Err(CacheError::Untold),
     }
 }
 
@@ -313,6 +339,31 @@ mod tests {
             (host.response_header("c"), host.response_header("age")),
             (vec!["3".into()], vec!["1".into()])
         );
+    }
+
+    #[test]
+    fn slices_are_served_one_after_another() {
+        let slice = |index, offset, length| Slice { index, offset, length };
+        let mut host = stored();
+        host.during(|| {
+            assert_eq!(lookup(b"k"), 1);
+            compose(0, 206, &[slice(0, 8, 2), slice(0, 0, 3)]).unwrap();
+            let none = compose(0, 206, &[slice(1, 0, 1)]).err();
+            assert_eq!(none, Some(CacheError::NotFound));
+            let beyond = compose(0, 206, &[slice(0, 9, 2)]).err();
+            assert_eq!(beyond, Some(CacheError::BadArgument));
+        });
+        assert_eq!((host.status, host.response_body.as_slice()), (206, b"89012".as_slice()));
+    }
+
+    #[test]
+    fn a_purge_may_be_unknown_elsewhere() {
+        let mut host = stored();
+        host.cache.untold = true;
+        host.during(|| {
+            assert_eq!(purge(Purge::Key(b"k"), false), Err(CacheError::Untold));
+            assert_eq!(lookup(b"k"), 0);
+        });
     }
 
     #[test]

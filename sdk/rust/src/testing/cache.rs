@@ -41,6 +41,8 @@ pub struct Cache {
     /// Whether it can't be done.
     pub no_refresh: bool,
     pub is_refresh: bool,
+    /// Whether other hosts can't be told of purges.
+    pub untold: bool,
     /// Empty for `http`.
     pub scheme: String,
 }
@@ -61,6 +63,14 @@ impl Host {
     fn stored(&mut self, index: u32) -> Option<&mut Stored> {
         let at = *self.cache.found.get(index as usize)?;
         self.cache.stored.get_mut(at)
+    }
+
+    fn serve(&mut self, status: u32, fields: super::Fields, body: Vec<u8>) -> u32 {
+        let bodyless = status == 304 || self.method == b"HEAD";
+        self.status = status;
+        self.fields[1] = fields;
+        self.response_body = if bodyless { Vec::new() } else { body };
+        0
     }
 }
 
@@ -114,11 +124,29 @@ pub(crate) unsafe fn cache_serve(index: u32, status: u32, offset: i64, length: i
         let begin = offset as usize;
         let end = if length < 0 { one.body.len() } else { begin + length as usize };
         let Some(part) = one.body.get(begin..end) else { return 2 };
-        host.status = status;
-        host.fields[1] = one.fields;
-        let bodyless = status == 304 || host.method == b"HEAD";
-        host.response_body = if bodyless { Vec::new() } else { part.to_vec() };
-        0
+        host.serve(status, one.fields, part.to_vec())
+    })
+}
+
+pub(crate) unsafe fn cache_compose(
+    index: u32,
+    status: u32,
+    slices: *const u8,
+    length: usize,
+) -> u32 {
+    let slices = unsafe { text(slices, length) };
+    with(|host| {
+        let Some(fields) = host.stored(index).map(|one| one.fields.clone()) else { return 1 };
+        let mut body = Vec::new();
+        for slice in slices.chunks_exact(20) {
+            let index = u32::from_le_bytes(slice[..4].try_into().unwrap());
+            let begin = u64::from_le_bytes(slice[4..12].try_into().unwrap()) as usize;
+            let end = begin + u64::from_le_bytes(slice[12..].try_into().unwrap()) as usize;
+            let Some(one) = host.stored(index) else { return 1 };
+            let Some(part) = one.body.get(begin..end) else { return 2 };
+            body.extend(part);
+        }
+        host.serve(status, fields, body)
     })
 }
 
@@ -219,7 +247,7 @@ pub(crate) unsafe fn cache_purge(kind: u32, what: *const u8, length: usize, soft
                 .filter(|one| meant(one))
                 .for_each(|one| one.purged = true),
         }
-        count as i32
+        if host.cache.untold { -2 } else { count as i32 }
     })
 }
 
