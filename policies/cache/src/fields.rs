@@ -1,5 +1,7 @@
 //! Lists of header fields, with names in lower case.
 
+use crate::validator::opaque;
+
 /// Fields in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(pub Vec<(String, Vec<u8>)>);
@@ -64,6 +66,20 @@ pub fn never_updated(name: &str) -> bool {
     never_stored(name) || OF_THE_BODY.contains(&name)
 }
 
+/// Whether a 304 with the fields `newer` is about the response that has the fields `stored`: by a strong
+/// entity tag, else by a weak validator (RFC 9111 section 4.3.4). One that has no validator is about what
+/// was asked about.
+pub fn same_validators(stored: &Fields, newer: &Fields) -> bool {
+    match newer.first("etag") {
+        b"" => {
+            !newer.has("last-modified")
+                || stored.first("last-modified") == newer.first("last-modified")
+        }
+        weak if weak.starts_with(b"W/") => opaque(stored.first("etag")) == opaque(weak),
+        strong => stored.first("etag") == strong,
+    }
+}
+
 /// The fields that Connection names, in lower case.
 pub fn named_by_connection(fields: &Fields) -> Vec<String> {
     let members = fields.all("connection").flat_map(|line| line.split(|&byte| byte == b','));
@@ -109,6 +125,35 @@ mod tests {
             ("c", "6"),
         ]);
         assert_eq!(stored, want);
+    }
+
+    #[test]
+    fn validators_say_which_response_is_meant() {
+        let cases: [(&[(&str, &str)], &[(&str, &str)], bool); 12] = [
+            (&[("etag", "\"a\"")], &[("etag", "\"a\"")], true),
+            (&[("etag", "\"a\"")], &[("etag", "\"b\"")], false),
+            (&[("etag", "W/\"a\"")], &[("etag", "\"a\"")], false),
+            (&[("etag", "\"a\"")], &[("etag", "W/\"a\"")], true),
+            (&[("etag", "W/\"a\"")], &[("etag", "W/\"b\"")], false),
+            (&[("last-modified", "1")], &[("etag", "\"a\""), ("last-modified", "1")], false),
+            (
+                &[("etag", "\"a\""), ("last-modified", "1")],
+                &[("etag", "\"a\""), ("last-modified", "2")],
+                true,
+            ),
+            (&[("last-modified", "1")], &[("last-modified", "1")], true),
+            (&[("last-modified", "1")], &[("last-modified", "2")], false),
+            (&[("etag", "\"a\"")], &[("last-modified", "2")], false),
+            (&[("etag", "\"a\"")], &[("x", "1")], true),
+            (&[], &[("etag", "\"a\"")], false),
+        ];
+        for (stored, newer, want) in cases {
+            assert_eq!(
+                same_validators(&fields(stored), &fields(newer)),
+                want,
+                "{stored:?} {newer:?}"
+            );
+        }
     }
 
     #[test]

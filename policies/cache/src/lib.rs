@@ -11,6 +11,7 @@ mod freshness;
 mod key;
 mod memo;
 mod meta;
+mod part;
 mod passes;
 mod purge;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::codec::{Reader, Writer};
 use crate::directives::MAX_SECONDS;
+use crate::part::Part;
 use crate::validator::Validators;
 
 /// What is known of a stored response.
@@ -17,9 +18,11 @@ pub struct Meta {
     pub while_revalidate: Option<u32>,
     pub if_error: Option<u32>,
     pub validators: Validators,
+    /// What the body is of the representation; `None`: all of it.
+    pub part: Option<Part>,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A validator that is longer is not kept.
 pub const MAX_VALIDATOR: usize = 1024;
@@ -39,7 +42,8 @@ impl Meta {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::default();
         w.byte(VERSION);
-        w.byte(u8::from(self.no_cache) | u8::from(self.forbids_stale) << 1);
+        let flags = [self.no_cache, self.forbids_stale, self.part.is_some()];
+        w.byte(flags.iter().rev().fold(0, |bits, flag| bits << 1 | u8::from(*flag)));
         w.long(self.received);
         w.int(self.initial_age);
         w.int(self.lifetime);
@@ -48,6 +52,9 @@ impl Meta {
         w.long(self.validators.date);
         w.bytes(&self.validators.etag);
         w.bytes(&self.validators.last_modified);
+        if let Some(Part { first, last, total }) = self.part {
+            [first, last, total].iter().for_each(|number| w.long(*number as i64));
+        }
         w.0
     }
 
@@ -58,7 +65,7 @@ impl Meta {
             return None;
         }
         let flags = r.byte()?;
-        let meta = Meta {
+        let mut meta = Meta {
             received: r.long()?,
             initial_age: r.int()?,
             lifetime: r.int()?,
@@ -71,7 +78,12 @@ impl Meta {
                 etag: r.bytes()?.to_vec(),
                 last_modified: r.bytes()?.to_vec(),
             },
+            part: None,
         };
+        if flags & 4 != 0 {
+            let mut number = || r.long().map(|number| number as u64);
+            meta.part = Some(Part { first: number()?, last: number()?, total: number()? });
+        }
         r.0.is_empty().then_some(meta)
     }
 }
@@ -95,6 +107,7 @@ mod tests {
                 last_modified: b"then".to_vec(),
                 date: -1,
             },
+            part: Some(Part { first: 1, last: 2, total: 9 }),
         };
         let bytes = meta.encode();
         assert_eq!(Meta::decode(&bytes), Some(meta.clone()));

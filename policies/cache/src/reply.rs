@@ -114,6 +114,7 @@ impl<'a> Reply<'a> {
                 last_modified: short("last-modified"),
                 date: self.date().unwrap_or(self.now),
             },
+            part: None,
         }
     }
 
@@ -173,7 +174,7 @@ impl<'a> Reply<'a> {
 }
 
 /// The fields to store of those that there are.
-pub fn stored(fields: &Fields, left_out: &[String]) -> Fields {
+pub fn storable(fields: &Fields, left_out: &[String]) -> Fields {
     let kept = |name: &String| !never_stored(name) && !left_out.contains(name);
     Fields(fields.0.iter().filter(|(name, _)| kept(name)).cloned().collect())
 }
@@ -341,7 +342,7 @@ mod tests {
                 .collect(),
         );
         let names: Vec<String> =
-            stored(&all, &plan.left_out).0.into_iter().map(|(name, _)| name).collect();
+            storable(&all, &plan.left_out).0.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["cache-control", "c"]);
         assert_eq!(plan.meta.initial_age, 5);
     }

@@ -1,6 +1,6 @@
 //! The request phase: answer from what is stored, or send the request on.
 
-use ergo_sdk::cache::{self, Joined};
+use ergo_sdk::cache::{self, CacheError, Joined};
 use ergo_sdk::{Flow, Request, Target, clock};
 
 use crate::Cache;
@@ -116,7 +116,10 @@ fn purge_answer(request: &Request, what: cache::Purge, soft: bool) -> Flow {
             let answer = request.answer(200).header("cache-control", "no-store");
             answer.body("application/json", format!("{{\"purged\":{count}}}\n"))
         }
-        Err(_) => refusal(request, 503, "the cache is not available\n"),
+        Err(CacheError::Untold) => {
+            refusal(request, 503, "purged here; other hosts will be told when that is possible\n")
+        }
+        Err(_) => refusal(request, 400, "the purge cannot be understood\n"),
     }
 }
 
@@ -216,8 +219,10 @@ impl Visit<'_> {
     /// Looks for a stored response; where there is none that may be used, others may be fetching it.
     fn look(self) -> Flow {
         let count = cache::lookup(&self.memo.key);
-        let found =
+        let selected =
             Found::select(count, &self.cache.settings.comparisons, |name| self.values(name));
+        let some = selected.is_some();
+        let found = selected.filter(|found| serve::suffices(found, &self.memo.asked, self.now));
         if let Some(flow) = found.as_ref().and_then(|found| self.answer(found)) {
             return flow;
         }
@@ -232,6 +237,7 @@ impl Visit<'_> {
                 Forwarded::Request
             }
             Some(_) => Forwarded::Stale,
+            None if some => Forwarded::Partial,
             None if count > 0 => Forwarded::VaryMiss,
             None => Forwarded::Miss,
         };

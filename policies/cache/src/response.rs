@@ -5,11 +5,12 @@ use ergo_sdk::{Headers, Response, clock};
 
 use crate::Cache;
 use crate::entry::Found;
-use crate::fields::{Fields, never_stored, never_updated};
+use crate::fields::{Fields, never_stored, never_updated, same_validators};
 use crate::freshness::usable_on_error;
 use crate::memo::{Memo, Role};
 use crate::meta::Meta;
-use crate::reply::{Asked, Plan, Reply, stored, tags};
+use crate::part::{MAX_PARTS, Part};
+use crate::reply::{Asked, Plan, Reply, storable, tags};
 use crate::request::now;
 use crate::serve;
 use crate::site::Here;
@@ -59,7 +60,7 @@ impl Return<'_> {
 
     /// Serves what is stored in place of an error, if it may be that stale.
     fn bridge(&self, failed: bool) -> bool {
-        let sound = |found: &Found| !BRIDGED.contains(&found.entry.status);
+        let sound = |found: &Found| !BRIDGED.contains(&found.status());
         let Some(found) = self.memo.entry.and_then(Found::again).filter(sound) else {
             return false;
         };
@@ -116,14 +117,33 @@ impl Return<'_> {
         }
     }
 
-    /// Stores the response to a GET if that may be.
+    /// Stores the response to a GET if that may be. A part may be stored if a 200 like it may.
     fn keep(&self) {
         let fields = self.dated();
         let settings = &self.cache.settings;
-        match Reply::read(self.status, &fields, settings, self.now).plan(settings, &self.asked()) {
-            Ok(plan) => self.store(&fields, &plan),
+        let part = self.part(&fields);
+        let status = if part.is_some() { 200 } else { self.status };
+        match Reply::read(status, &fields, settings, self.now).plan(settings, &self.asked()) {
+            Ok(mut plan) => {
+                plan.meta.part = part;
+                self.store(&fields, &plan);
+            }
             Err(why) => self.pass(why),
         }
+    }
+
+    /// What the response is of its representation, if it is a part that can be stored.
+    fn part(&self, fields: &Fields) -> Option<Part> {
+        if self.status != 206 || self.memo.asked.range.is_empty() {
+            return None;
+        }
+        let part = Part::of(fields)?;
+        let asked_about = self.memo.entry.and_then(Found::again);
+        let known = asked_about.is_some_and(|found| {
+            found.has(0, found.size()) && found.meta.validators.etag == fields.only("etag")
+        });
+        let full = (0..).map_while(cache::entry).count() >= MAX_PARTS;
+        (!known && (part.whole() || !full)).then_some(part)
     }
 
     /// The fields, with a Date in any case (RFC 9110 section 6.6.1).
@@ -141,11 +161,17 @@ impl Return<'_> {
         let settings = &self.cache.settings;
         let language = fields.has("content-language").then(|| fields.only("content-language"));
         let values = |name: &str| self.memo.values(name);
-        let Some(variant) = vary::describe(&plan.vary, &settings.comparisons, language, values)
+        let Some(mut variant) = vary::describe(&plan.vary, &settings.comparisons, language, values)
         else {
             return self.pass("the variant takes too much to describe");
         };
         let mut left_out = plan.left_out.clone();
+        if let Some(part) = plan.meta.part {
+            left_out.push("content-range".into());
+            if !part.whole() {
+                variant.extend(part.suffix());
+            }
+        }
         left_out.extend(
             fields.0.iter().map(|(name, _)| name).filter(|name| never_stored(name)).cloned(),
         );
@@ -175,13 +201,19 @@ impl Return<'_> {
     }
 
     /// The origin says that what is stored is still good (RFC 9111 section 4.3.4). It answers once more
-    /// also where it may not be stored any longer.
+    /// also where it may not be stored any longer. A 304 with the validators of another response says
+    /// nothing of this one's fields: it is young again, as it is.
     fn renew(&self) {
         let Some(found) = self.memo.entry.and_then(Found::again) else {
             return self.pass("what was stored is gone");
         };
         let settings = &self.cache.settings;
-        let (meta, kept) = match self.update(&found, &self.dated()) {
+        let (stored, newer) = (Fields(cache::fields(found.entry.index)), self.dated());
+        let renewed = match same_validators(&stored, &newer) {
+            true => self.update(&found, stored, &newer),
+            false => self.rejuvenate(&found, &stored),
+        };
+        let (meta, kept) = match renewed {
             Some(meta) => (meta, true),
             None => (Meta { received: self.now, ..found.meta.clone() }, false),
         };
@@ -191,8 +223,8 @@ impl Return<'_> {
             ttl: Some(meta.left(self.now)),
             ..self.forwarded()
         };
-        let _ =
-            serve::serve(settings, &Found { meta, ..found }, &self.memo.asked, self.now, &status);
+        let found = found.renewed(meta);
+        let _ = serve::serve(settings, &found, &self.memo.asked, self.now, &status);
         if !kept {
             let _ = cache::purge(cache::Purge::Key(&self.memo.key), false);
         }
@@ -200,17 +232,26 @@ impl Return<'_> {
     }
 
     /// Takes newer fields into a stored response. `None` if it is gone, or may not be stored any longer.
-    fn update(&self, found: &Found, newer: &Fields) -> Option<Meta> {
+    fn update(&self, found: &Found, stored: Fields, newer: &Fields) -> Option<Meta> {
         let settings = &self.cache.settings;
-        let mut merged = Fields(cache::fields(found.entry.index));
+        let mut merged = stored;
         merged.update(newer, never_updated);
         // Age is never stored: it is that of the newer response.
         merged.0.extend(newer.0.iter().filter(|(name, _)| name == "age").cloned());
-        let reply = Reply::read(found.entry.status, &merged, settings, self.now);
-        let plan = reply.plan(settings, &self.asked()).ok()?;
-        let kept = stored(&merged, &plan.left_out);
+        let reply = Reply::read(found.status(), &merged, settings, self.now);
+        let mut plan = reply.plan(settings, &self.asked()).ok()?;
+        plan.meta.part = found.meta.part;
+        let kept = storable(&merged, &plan.left_out);
         cache::update(found.entry.index, &kept.0, &plan.meta.encode()).ok()?;
         Some(plan.meta)
+    }
+
+    /// Lets a stored response count its age from now, and leaves it as it is. `None` if it is gone.
+    fn rejuvenate(&self, found: &Found, stored: &Fields) -> Option<Meta> {
+        let initial_age = self.asked().delay;
+        let meta = Meta { received: self.now, initial_age, ..found.meta.clone() };
+        cache::update(found.entry.index, &stored.0, &meta.encode()).ok()?;
+        Some(meta)
     }
 
     /// What a HEAD says of a stored response (RFC 9111 section 4.3.5): if it is the same one, its fields
@@ -218,7 +259,7 @@ impl Return<'_> {
     fn learn(&self) {
         let (Some(index), 200) = (self.memo.entry, self.status) else { return self.pass("") };
         let fields = self.dated();
-        let Some(found) = Found::again(index).filter(|found| found.entry.status == 200) else {
+        let Some(found) = Found::again(index).filter(|found| found.status() == 200) else {
             return self.pass("");
         };
         let known = &found.meta.validators;
@@ -226,10 +267,10 @@ impl Return<'_> {
         let length = fields.only("content-length");
         let agrees = same("etag", &known.etag)
             && same("last-modified", &known.last_modified)
-            && (length.is_empty() || length == found.entry.size.to_string().as_bytes());
+            && (length.is_empty() || length == found.size().to_string().as_bytes());
         if !agrees {
             let _ = cache::purge(cache::Purge::Key(&self.memo.key), true);
-        } else if self.update(&found, &fields).is_some() {
+        } else if self.update(&found, Fields(cache::fields(index)), &fields).is_some() {
             return serve::finish(
                 &self.cache.settings,
                 self.headers,

@@ -16,29 +16,39 @@ pub fn serve(
     now: i64,
     status: &Status,
 ) -> Result<(), CacheError> {
-    let Found { entry, meta } = found;
-    let headers = match answer(meta, entry.status, entry.size, asked, now) {
-        Answer::Whole => cache::serve(entry.index, entry.status, 0, None)?,
+    let Found { entry, meta, .. } = found;
+    let size = found.size();
+    let headers = match answer(meta, found.status(), size, asked, now) {
+        Answer::Whole => found.serve(found.status(), 0, size)?,
         Answer::NotModified => {
             let headers = cache::serve(entry.index, 304, 0, Some(0))?;
             NOT_IN_304.iter().for_each(|name| headers.remove(name));
             headers
         }
         Answer::Part { offset, length } => {
-            let headers = cache::serve(entry.index, 206, offset, Some(length))?;
+            let headers = found.serve(206, offset, length)?;
             let last = offset + length - 1;
-            headers.set("content-range", format!("bytes {offset}-{last}/{}", entry.size));
+            headers.set("content-range", format!("bytes {offset}-{last}/{size}"));
             headers
         }
         Answer::Unsatisfiable => {
             let headers = cache::serve(entry.index, 416, 0, Some(0))?;
-            headers.set("content-range", format!("bytes */{}", entry.size));
+            headers.set("content-range", format!("bytes */{size}"));
             headers
         }
     };
     headers.set("age", meta.age(now).to_string());
     finish(settings, headers, status);
     Ok(())
+}
+
+/// Whether there is enough of a stored response for what the request asks.
+pub fn suffices(found: &Found, asked: &Asked, now: i64) -> bool {
+    match answer(&found.meta, found.status(), found.size(), asked, now) {
+        Answer::Whole => found.has(0, found.size()),
+        Answer::Part { offset, length } => found.has(offset, length),
+        Answer::NotModified | Answer::Unsatisfiable => true,
+    }
 }
 
 /// Adds what this cache says of itself, and takes out what is for it alone.

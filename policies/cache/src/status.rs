@@ -15,16 +15,19 @@ pub enum Forwarded {
     Method,
     /// The request can't be served from here.
     Bypass,
+    /// Only parts are stored of what it asks.
+    Partial,
 }
 
 impl Forwarded {
-    const ALL: [Forwarded; 6] = [
+    const ALL: [Forwarded; 7] = [
         Forwarded::Miss,
         Forwarded::VaryMiss,
         Forwarded::Stale,
         Forwarded::Request,
         Forwarded::Method,
         Forwarded::Bypass,
+        Forwarded::Partial,
     ];
 
     pub fn code(self) -> u8 {
@@ -43,6 +46,7 @@ impl Forwarded {
             Forwarded::Request => "request",
             Forwarded::Method => "method",
             Forwarded::Bypass => "bypass",
+            Forwarded::Partial => "partial",
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Exchanges from the request to the response, with a store in memory.
 
+mod parts;
+mod purges;
+mod validation;
+
 use ergo_sdk::Flow;
 use ergo_sdk::testing::{Host, cache, configure};
 
@@ -162,93 +166,6 @@ fn what_may_not_be_stored_is_forwarded_each_time() {
             "{said}: nobody waits for what was not stored a moment ago"
         );
         assert_eq!(world.store.released, 3, "{said}");
-    }
-}
-
-#[test]
-fn a_stale_response_is_validated() {
-    let mut world = World::new(
-        "{}",
-        &[("cache-control", "max-age=10"), ("etag", "\"a\""), ("date", DATE), ("a", "1")],
-    );
-    world.get(&[]);
-    world.now += 20;
-    world.says(&[
-        ("cache-control", "max-age=30"),
-        ("etag", "\"a\""),
-        ("date", "Sun, 06 Nov 1994 08:49:57 GMT"),
-    ]);
-    let second = world.get(&[("if-none-match", "\"b\""), ("if-modified-since", DATE)]);
-    assert_eq!(second.host.request_header("if-none-match"), ["\"a\""]);
-    assert!(second.host.request_header("if-modified-since").is_empty());
-    assert_eq!(
-        (second.host.status, second.body(), second.field("a")),
-        (200, "0123456789", "1".into())
-    );
-    assert_eq!((second.number(), second.field("cache-control")), ("2".into(), "max-age=30".into()));
-    assert_eq!(second.field("cache-status"), "ergo; fwd=stale; fwd-status=304; ttl=30; stored");
-    world.now += 20;
-    let third = world.get(&[]);
-    assert_eq!((third.forwarded, third.field("age")), (false, "20".into()));
-}
-
-#[test]
-fn the_clients_condition_is_answered_from_what_was_validated() {
-    let mut world = World::new("{}", &[("cache-control", "max-age=10"), ("etag", "\"a\"")]);
-    world.get(&[]);
-    world.now += 20;
-    let second = world.get(&[("if-none-match", "\"a\"")]);
-    assert_eq!((second.forwarded, second.host.status, second.body()), (true, 304, ""));
-    world.now += 20;
-    let third = world.get(&[("range", "bytes=2-3")]);
-    assert_eq!((third.forwarded, third.host.status, third.body()), (true, 206, "23"));
-}
-
-#[test]
-fn a_304_that_forbids_storing_ends_what_was_stored() {
-    let mut world = World::new("{}", &[("cache-control", "max-age=10"), ("etag", "\"a\"")]);
-    world.get(&[]);
-    world.now += 20;
-    world.says(&[("cache-control", "no-store"), ("etag", "\"a\"")]);
-    assert_eq!(world.get(&[]).host.status, 200);
-    assert!(world.store.stored.is_empty());
-}
-
-#[test]
-fn a_304_to_the_clients_own_condition_passes() {
-    let mut world = World::new("{}", &[("cache-control", "max-age=10"), ("last-modified", DATE)]);
-    world.get(&[]);
-    world.now += 20;
-    world.says(&[("etag", "\"b\"")]);
-    let second = world.get(&[("if-none-match", "\"b\"")]);
-    assert_eq!(
-        (second.host.status, second.field("cache-status").as_str()),
-        (304, "ergo; fwd=stale; detail=status")
-    );
-    assert_eq!(world.store.stored[0].fields.len(), 4);
-}
-
-#[test]
-fn conditions_and_ranges_are_answered_here() {
-    let etag = ("etag", "\"a\"");
-    let mut world =
-        World::new("{}", &[("cache-control", "max-age=60"), etag, ("content-type", "text/plain")]);
-    world.get(&[]);
-    let cases: [(&[(&str, &str)], u32, &str, &str); 7] = [
-        (&[("if-none-match", "W/\"a\"")], 304, "", ""),
-        (&[("if-none-match", "\"b\"")], 200, "0123456789", ""),
-        (&[("range", "bytes=0-1")], 206, "01", "bytes 0-1/10"),
-        (&[("range", "bytes=-3")], 206, "789", "bytes 7-9/10"),
-        (&[("range", "bytes=10-")], 416, "", "bytes */10"),
-        (&[("range", "bytes=0-1,3-4")], 200, "0123456789", ""),
-        (&[("range", "bytes=0-1"), ("if-range", "\"b\"")], 200, "0123456789", ""),
-    ];
-    for (fields, status, body, range) in cases {
-        let got = world.get(fields);
-        let seen = (got.forwarded, got.host.status, got.body(), got.field("content-range"));
-        assert_eq!(seen, (false, status, body, range.into()), "{fields:?}");
-        assert_eq!(got.field("content-type").is_empty(), status == 304, "{fields:?}");
-        assert_eq!(got.field("etag"), "\"a\"", "{fields:?}");
     }
 }
 
@@ -546,50 +463,6 @@ fn a_key_that_is_too_long_is_bypassed() {
     assert!(
         world.get(&[("if-match", "\"a\"")]).field("cache-status").starts_with("ergo; fwd=bypass")
     );
-}
-
-#[test]
-fn purges() {
-    let config = r#"{"purge":{"method":"PURGE","path":"/.purge","networks":["192.0.2.1"]}}"#;
-    let mut world = World::new(config, &[("cache-control", "max-age=60"), ("cache-tag", "x, y")]);
-    let cases = [
-        (Host::new("PURGE", "/a"), r#"{"purged":1}"#),
-        (Host::new("PURGE", "/b"), r#"{"purged":0}"#),
-        (Host::new("POST", "/.purge?url=/a"), r#"{"purged":1}"#),
-        (Host::new("POST", "/.purge?url=/"), r#"{"purged":0}"#),
-        (Host::new("POST", "/.purge?prefix=/"), r#"{"purged":1}"#),
-        (Host::new("POST", "/.purge?tag=y"), r#"{"purged":1}"#),
-        (Host::new("POST", "/.purge?tag=z"), r#"{"purged":0}"#),
-    ];
-    for (host, want) in cases {
-        assert!(world.get(&[]).field("cache-tag").is_empty());
-        let line = String::from_utf8(host.target.clone()).unwrap();
-        let purged = world.send(host, &[]);
-        assert_eq!((purged.host.status, purged.body().trim_end()), (200, want), "{line}");
-        assert_eq!(world.store.stored.is_empty(), want.contains('1'), "{line}");
-    }
-    let mut stranger = Host::new("PURGE", "/a");
-    stranger.source = "203.0.113.1:1".into();
-    assert_eq!(world.send(stranger, &[]).host.status, 403);
-    assert_eq!(world.send(Host::new("POST", "/.purge"), &[]).host.status, 400);
-}
-
-#[test]
-fn a_soft_purge_has_it_validated() {
-    let config = r#"{"purge":{"method":"PURGE","networks":["192.0.2.1"]}}"#;
-    let mut world = World::new(config, &[("cache-control", "max-age=60"), ("etag", "\"a\"")]);
-    world.get(&[]);
-    world.send(Host::new("PURGE", "/a"), &[("purge-mode", "soft")]);
-    let got = world.get(&[]);
-    assert_eq!(got.field("cache-status"), "ergo; fwd=stale; fwd-status=304; ttl=60; stored");
-    assert!(!world.get(&[]).forwarded);
-}
-
-#[test]
-fn purging_is_closed_unless_told() {
-    let mut world = World::new("{}", &[("cache-control", "max-age=60")]);
-    world.get(&[]);
-    assert!(world.send(Host::new("PURGE", "/a"), &[("authorization", "Bearer ")]).forwarded);
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Validators {
 const STRONG_AFTER: i64 = 1;
 
 /// An entity tag without its weakness.
-fn opaque(tag: &[u8]) -> &[u8] {
+pub fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
