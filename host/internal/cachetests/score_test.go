@@ -10,6 +10,8 @@ var someCases = []testCase{
 	{ID: "b", Kind: required, After: []string{"a"}},
 	{ID: "c", Kind: optimal, After: []string{"b"}},
 	{ID: "d", Kind: optimal},
+	{ID: "e", Kind: required, Browser: true},
+	{ID: "f", Kind: optimal, Browser: true},
 }
 
 func TestACaseNeedsThoseItDependsOn(t *testing.T) {
@@ -24,11 +26,28 @@ func TestACaseNeedsThoseItDependsOn(t *testing.T) {
 	}
 	for _, c := range cases {
 		r := judge(someCases, c.results)
-		if got, _ := r.passed(required); got != c.required {
-			t.Errorf("%v: got %d required, want %d", c.results, got, c.required)
+		for kind, want := range map[string]score{required: {c.required, 1, 1}, optimal: {c.optimal, 2, 1}} {
+			if got := r.count(kind, false); got != want {
+				t.Errorf("%v: got %s %v, want %v", c.results, kind, got, want)
+			}
 		}
-		if got, all := r.passed(optimal); got != c.optimal || all != 2 {
-			t.Errorf("%v: got %d of %d optimal, want %d of 2", c.results, got, all, c.optimal)
+	}
+}
+
+func TestSurrogatesCountApart(t *testing.T) {
+	r := judge([]testCase{
+		{ID: "a", Kind: required}, {ID: "b", Kind: required, Surrogate: true}, {ID: "c", Kind: optimal, Surrogate: true},
+	}, map[string]any{"a": true, "b": true})
+	for _, c := range []struct {
+		kind  string
+		apart bool
+		want  score
+	}{
+		{required, false, score{2, 2, 0}}, {optimal, false, score{0, 1, 0}},
+		{required, true, score{1, 1, 0}}, {optimal, true, score{1, 2, 0}},
+	} {
+		if got := r.count(c.kind, c.apart); got != c.want {
+			t.Errorf("%s, %v: got %v, want %v", c.kind, c.apart, got, c.want)
 		}
 	}
 }

@@ -107,6 +107,9 @@ type testCase struct {
 	Kind  string   `json:"kind"`  // required, optimal or check
 	After []string `json:"after"` // cases that have to pass for this one to count
 	Name  string   `json:"name"`
+
+	Browser   bool `json:"browser"`   // for browsers alone: the suite's command line leaves it out
+	Surrogate bool `json:"surrogate"` // about Surrogate-Control, which not every cache obeys
 }
 
 func (s suite) cases(ctx context.Context) ([]testCase, error) {
