@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,6 +32,9 @@ var errContract = errors.New("it asks to see something else than the process bef
 
 // maxMessage bounds what a process sends at once.
 const maxMessage = 16 << 20
+
+// window is how much may be on its way to the host.
+const window = 1 << 20
 
 // launch starts processes of one policy.
 type launch struct {
@@ -157,9 +159,13 @@ func (l *launch) settings(q *process, binary string) *goplugin.ClientConfig {
 		StartTimeout:     l.limits.Start.D(),
 		Stderr:           l.lines,
 		SyncStdout:       l.lines,
-		SyncStderr:       io.Discard, // it is standard error again
+		SyncStderr:       l.lines, // what comes after the handshake, when standard error is no more
 		Logger:           hclog.NewNullLogger(),
-		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage))},
+		GRPCDialOptions: []grpc.DialOption{
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+			// Windows that are given keep gRPC from measuring the path, by a ping for each message.
+			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
+		},
 	}
 }
 

@@ -354,3 +354,26 @@ func TestHammer(t *testing.T) {
 		t.Errorf("%d passed and %d failed: neither must be none", passed, failed)
 	}
 }
+
+// A process is told when an exchange is over: contexts end, and nothing of it stays.
+func TestExchangesEnd(t *testing.T) {
+	p := load(t, `{}`)
+	for range 3 {
+		if _, err := visitOnce(t, p, newExchange("x-do", "linger")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "contexts of exchanges end", func() bool { return answerOf(t, p, "x-do", "lingered") == "3" })
+}
+
+// Who asks for nothing but the end of exchanges is told of it.
+func TestDone(t *testing.T) {
+	b := newBench(t, policyFile, `{"do": "done"}`)
+	p := b.load(t)
+	x := newExchange()
+	x.Response.Status = 204
+	if _, err := visitOnce(t, p, x); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is told", func() bool { return strings.Contains(b.log(), "done with 204") })
+}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"io"
+	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
 
@@ -17,7 +18,7 @@ func (p *Policy) OnRequestHead(i policy.Instance, x *exchange.Exchange) (policy.
 		return policy.Continue, nil
 	}
 	v := i.(*visit)
-	done, err := v.ask(&pluginpb.HostEvent{Event: &pluginpb.HostEvent_Request{Request: p.request(x)}}, nil)
+	done, err := v.ask(p.request(x), nil)
 	if err != nil {
 		return policy.Continue, err
 	}
@@ -161,40 +162,74 @@ func (t trailing) OnTrailers(i policy.Instance, x *exchange.Exchange) error {
 	return t.besides(x, done)
 }
 
-// request is the head of a request as it travels.
-func (p *Policy) request(x *exchange.Exchange) *pluginpb.Request {
-	r := &x.Request
-	event := &pluginpb.Request{
-		Method: r.Method, Scheme: r.Scheme, Authority: r.Authority, Target: r.Target, Fields: p.fields(&r.Header),
-		Id: x.ID, Protocol: r.Version.String(),
-		Body: r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone,
-	}
-	if x.ClientIP.IsValid() {
-		event.Client = x.ClientIP.Unmap().String()
-	}
+// head is the head of a request as it travels, as one allocation.
+type head struct {
+	event   pluginpb.HostEvent
+	one     pluginpb.HostEvent_Request
+	request pluginpb.Request
+}
+
+// request makes the event of a request. It holds nothing of the exchange's, which may be over, given up,
+// before it is sent.
+func (p *Policy) request(x *exchange.Exchange) *pluginpb.HostEvent {
+	r, head := &x.Request, new(head)
+	head.event.Event, head.one.Request = &head.one, &head.request
+	event := &head.request
+	event.Fields = p.fields(&r.Header)
+	event.Body = r.Body != nil && p.needs.RequestBody.Mode != manifest.BodyNone
+	event.Protocol = r.Version.String()
 	if p.grants[grantIdentity] {
-		event.Subject, event.IdentifiedBy = x.Identity.Subject, x.Identity.Method
-		for _, a := range x.Identity.Attributes {
-			event.Attributes = append(event.Attributes, &pluginpb.Note{Name: a.Name, Value: a.Value})
-		}
+		addIdentity(event, x)
 	}
 	if x.Sampled {
 		carrier := propagation.MapCarrier{}
 		propagation.TraceContext{}.Inject(x.Context(), carrier)
 		event.Traceparent = carrier["traceparent"]
 	}
-	return event
+	var address [maxAddress]byte
+	client := address[:0]
+	if x.ClientIP.IsValid() {
+		client = x.ClientIP.Unmap().AppendTo(client)
+	}
+	parts := [...]string{r.Method, r.Scheme, r.Authority, r.Target, x.ID}
+	var text strings.Builder
+	size := len(client)
+	for _, part := range parts {
+		size += len(part)
+	}
+	text.Grow(size)
+	for _, part := range parts {
+		text.WriteString(part)
+	}
+	text.Write(client)
+	rest := text.String()
+	for n, to := range [...]*string{&event.Method, &event.Scheme, &event.Authority, &event.Target, &event.Id} {
+		*to, rest = rest[:len(parts[n])], rest[len(parts[n]):]
+	}
+	event.Client = rest
+	return &head.event
 }
+
+// addIdentity tells who the client is, as earlier policies established it.
+func addIdentity(event *pluginpb.Request, x *exchange.Exchange) {
+	event.Subject, event.IdentifiedBy = strings.Clone(x.Identity.Subject), strings.Clone(x.Identity.Method)
+	for _, a := range x.Identity.Attributes {
+		event.Attributes = append(event.Attributes, &pluginpb.Note{Name: strings.Clone(a.Name), Value: strings.Clone(a.Value)})
+	}
+}
+
+// maxAddress is the length of the longest address in text, with a short zone.
+const maxAddress = 64
 
 // fields packs those that the policy asks for.
 func (p *Policy) fields(h *exchange.Header) []byte {
-	packed := make([]byte, 0, h.Size())
+	to := make([]byte, 0, h.Size())
 	for _, f := range h.Fields() {
 		if p.wants(f.Name) {
-			packed = appendField(packed, f)
+			to = appendField(to, f)
 		}
 	}
-	return packed
+	return to
 }
 
 // pack packs all fields.

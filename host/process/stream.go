@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,9 @@ var (
 )
 
 const (
-	pending  = 1024 // events that may wait to be sent
-	maxBatch = 64   // events of a batch
+	pending  = 1024    // events that may wait to be sent
+	maxOver  = 1 << 16 // exchanges whose end may wait to be sent
+	maxBatch = 64      // events of a batch
 
 	// maxBatchBytes is what a batch has of results when nothing more is added to it. With the last of
 	// them, and other events of 64 KiB at most, it fits what gRPC takes.
@@ -37,17 +39,19 @@ type stream struct {
 	ended  chan struct{} // closed when run returns
 	heard  atomic.Int64  // exchange.Clock when something came last
 	own    *own          // nil for a process that has nothing to prepare
+	wake   chan struct{} // has one element while over may have some
 
 	mu   sync.Mutex
 	open map[uint64]*visit
-	last uint64 // number given
-	err  error  // why it broke
+	over []uint64 // exchanges whose end the process is to be told of
+	last uint64   // number given
+	err  error    // why it broke
 }
 
 func newStream(carry pluginpb.Policy_CarryClient, cancel context.CancelFunc, o *own) *stream {
 	s := &stream{
 		carry: carry, cancel: cancel, own: o, out: make(chan *pluginpb.HostEvent, pending), open: map[uint64]*visit{},
-		broken: make(chan struct{}), ended: make(chan struct{}),
+		broken: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	s.heard.Store(int64(exchange.Clock()))
 	return s
@@ -85,23 +89,33 @@ func (s *stream) send() {
 		case e := <-s.out:
 			batch.Events = append(batch.Events, e)
 			size = len(e.GetResult().GetValue())
+		case <-s.wake:
 		case <-s.broken:
 			return
 		}
-		for len(batch.Events) < maxBatch && size < maxBatchBytes {
+		runtime.Gosched() // exchanges that can run have something to send in a moment
+		batch.Ended = s.takeOver()
+		for more := true; more && len(batch.Events) < maxBatch && size < maxBatchBytes; {
 			select {
 			case e := <-s.out:
 				batch.Events = append(batch.Events, e)
 				size += len(e.GetResult().GetValue())
-				continue
 			default:
+				more = false
 			}
-			break
 		}
-		if s.carry.Send(&batch) != nil {
+		if len(batch.Events)+len(batch.Ended) > 0 && s.carry.Send(&batch) != nil {
 			return // and Recv says why
 		}
 	}
+}
+
+func (s *stream) takeOver() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over := s.over
+	s.over = nil
+	return over
 }
 
 // fail breaks the stream: whoever waits is told.
@@ -130,11 +144,25 @@ func (s *stream) enter(v *visit) {
 	s.open[v.number] = v
 }
 
-// leave ends a visit: what still comes for it is dropped.
-func (s *stream) leave(v *visit) {
+// leave ends a visit: what still comes for it is dropped. The process learns of it here if
+// tell, which no event of the visit that is still to be sent may outlast. It reports false of a process
+// that takes nothing in.
+func (s *stream) leave(v *visit, tell bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, v.number)
+	if !tell || s.err != nil {
+		return true
+	}
+	if len(s.over) == maxOver {
+		return false
+	}
+	s.over = append(s.over, v.number)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // put hands an event over to be sent, until a deadline on exchange.Clock.

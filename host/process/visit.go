@@ -23,6 +23,8 @@ type visit struct {
 	keys    contentKeys
 	// What it wants of the bodies.
 	requestBound, responseBound int64
+	timer                       *time.Timer // of the event at hand
+	batch                       []*pluginpb.PolicyEvent
 
 	mu    sync.Mutex
 	asked bool // an event is with the process
@@ -63,14 +65,18 @@ func (v *visit) receive(e *pluginpb.PolicyEvent) bool {
 	return true
 }
 
-// takeAll empties the inbox into a slice that is used again.
-func (v *visit) takeAll(into []*pluginpb.PolicyEvent) []*pluginpb.PolicyEvent {
+// takeAll empties the inbox, into a slice that is used again.
+func (v *visit) takeAll() []*pluginpb.PolicyEvent {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	into = append(into[:0], v.inbox...)
-	clear(v.inbox)
-	v.inbox = v.inbox[:0]
-	return into
+	v.inbox, v.batch = v.batch[:0], v.inbox
+	return v.batch
+}
+
+func (v *visit) isAsked() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked
 }
 
 // ask shows the process an event and waits until it is done with it. Pieces of a body
@@ -120,9 +126,12 @@ func (v *visit) join() error {
 // await handles what the process sends until it is done. What the host does for it in
 // between does not count against its time.
 func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Done, error) {
-	timer := time.NewTimer(until - exchange.Clock())
-	defer timer.Stop()
-	var batch []*pluginpb.PolicyEvent
+	if v.timer == nil {
+		v.timer = time.NewTimer(until - exchange.Clock())
+	} else {
+		v.timer.Reset(until - exchange.Clock())
+	}
+	defer v.timer.Stop()
 	for {
 		select {
 		case <-v.ready:
@@ -130,11 +139,10 @@ func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Don
 			return nil, v.failed(v.process.stream.cause(), began)
 		case <-v.x.Context().Done():
 			return nil, v.policy.failure(policy.Timeout, v.x.Context().Err())
-		case <-timer.C:
+		case <-v.timer.C:
 			return nil, v.failed(errHangs, began)
 		}
-		batch = v.takeAll(batch)
-		for _, e := range batch {
+		for _, e := range v.takeAll() {
 			switch e := e.Event.(type) {
 			case *pluginpb.PolicyEvent_Done:
 				return e.Done, nil
@@ -147,7 +155,7 @@ func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Don
 				before := exchange.Clock()
 				result := v.policy.call(v.x.Context(), &v.keys, e.Call)
 				until += exchange.Clock() - before
-				timer.Reset(until - exchange.Clock())
+				v.timer.Reset(until - exchange.Clock())
 				if err := v.process.stream.put(resultOf(v.number, result), until); err != nil {
 					return nil, v.failed(err, began)
 				}
@@ -177,9 +185,23 @@ func (v *visit) failed(err error, began time.Duration) error {
 func (v *visit) end() {
 	p := v.process
 	if p == nil {
+		if !v.policy.contract.Done {
+			return
+		}
+		if p = v.policy.least(); p == nil {
+			return
+		}
+		v.process = p
+		p.stream.enter(v)
+	}
+	// The end of one that was given up must not overtake its event.
+	apart := v.policy.contract.Done || v.isAsked()
+	if !p.stream.leave(v, !apart) {
+		p.stream.fail(errHangs)
+	}
+	if !apart {
 		return
 	}
-	p.stream.leave(v)
 	e := &pluginpb.HostEvent{Exchange: v.number, Event: &pluginpb.HostEvent_End{End: new(pluginpb.End)}}
 	if v.policy.contract.Done {
 		end := e.GetEnd()
@@ -199,7 +221,9 @@ func (v *visit) reset() {
 	}
 	v.keys.wipe()
 	clear(v.inbox)
-	v.inbox, v.asked, v.bytes = v.inbox[:0], false, 0
+	clear(v.batch)
+	v.inbox, v.batch = v.inbox[:0], v.batch[:0]
+	v.asked, v.bytes = false, 0
 	v.x, v.process, v.number, v.fault = nil, nil, 0, nil
 	v.requestBound, v.responseBound = unbound, unbound
 }

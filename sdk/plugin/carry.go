@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -19,9 +20,7 @@ type link struct {
 	stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]
 	ready  chan *pluginpb.PolicyEvent
 	gone   <-chan struct{} // closed with the stream
-
-	mu   sync.Mutex
-	open map[uint64]*visit
+	open   map[uint64]*visit
 }
 
 // visit is an exchange with its events. One goroutine at a time handles them.
@@ -46,6 +45,7 @@ func (l *link) run() error {
 	var sender sync.WaitGroup
 	sender.Go(l.send)
 	defer sender.Wait()
+	defer l.end()
 	if l.starter != nil {
 		own := l.visitOf(0)
 		go l.start(own)
@@ -55,9 +55,22 @@ func (l *link) run() error {
 		if err != nil {
 			return err
 		}
+		for _, number := range batch.Ended {
+			if v := l.open[number]; v != nil {
+				delete(l.open, number)
+				v.end()
+			}
+		}
 		for _, e := range batch.Events {
 			l.take(e)
 		}
+	}
+}
+
+// end ends all exchanges, which the host has given up.
+func (l *link) end() {
+	for _, v := range l.open {
+		v.end()
 	}
 }
 
@@ -73,6 +86,7 @@ func (l *link) send() {
 		case <-l.gone:
 			return
 		}
+		runtime.Gosched() // handlers that can run have something to send in a moment
 		for len(batch.Events) < maxBatch && size < maxBatchBytes {
 			select {
 			case e := <-l.ready:
@@ -124,32 +138,29 @@ func (l *link) start(own *visit) {
 
 // visitOf returns the visit of an exchange; its first event makes it.
 func (l *link) visitOf(number uint64) *visit {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	v := l.open[number]
 	if v == nil {
-		ctx, end := context.WithCancel(l.stream.Context())
-		v = &visit{ctx: ctx}
-		v.link, v.number, v.end, v.results = l, number, end, make(chan *pluginpb.Result, 1)
+		v = new(visit)
+		v.link, v.number, v.results = l, number, make(chan *pluginpb.Result, 1)
+		// A parent would keep a list of its children, which all exchanges would share.
+		v.ctx, v.end = context.WithCancel(context.Background())
 		l.open[number] = v
 	}
 	return v
 }
 
-func (l *link) forget(v *visit) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.open, v.number)
-}
-
 // take begins the handling of an event.
 func (l *link) take(e *pluginpb.HostEvent) {
+	if r := e.GetResult(); r != nil {
+		if v := l.open[e.Exchange]; v != nil { // else it is over
+			v.receive(r)
+		}
+		return
+	}
 	v := l.visitOf(e.Exchange)
 	switch event := e.Event.(type) {
-	case *pluginpb.HostEvent_Result:
-		v.receive(event.Result)
 	case *pluginpb.HostEvent_End:
-		l.forget(v)
+		delete(l.open, e.Exchange)
 		v.end()
 		if l.done != nil {
 			go l.finish(v, event.End)
@@ -169,12 +180,21 @@ func (l *link) finish(v *visit, e *pluginpb.End) {
 func (l *link) handle(v *visit, e *pluginpb.HostEvent) {
 	v.busy.Lock()
 	defer v.busy.Unlock()
-	done := new(pluginpb.Done)
-	v.done = done
+	r := new(reply)
+	v.done = &r.done
 	if err := v.dispatch(e); err != nil {
-		*done = pluginpb.Done{Error: err.Error()}
+		v.done = &pluginpb.Done{Error: err.Error()}
 	}
-	l.put(&pluginpb.PolicyEvent{Exchange: v.number, Event: &pluginpb.PolicyEvent_Done{Done: done}})
+	r.one.Done = v.done
+	r.event.Exchange, r.event.Event = v.number, &r.one
+	l.put(&r.event)
+}
+
+// reply is a Done and what it travels in, as one allocation.
+type reply struct {
+	event pluginpb.PolicyEvent
+	one   pluginpb.PolicyEvent_Done
+	done  pluginpb.Done
 }
 
 func (v *visit) dispatch(e *pluginpb.HostEvent) (err error) {

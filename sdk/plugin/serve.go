@@ -30,13 +30,18 @@ func Serve(configure func(Config) (any, error)) {
 		HandshakeConfig: Handshake(),
 		Plugins:         goplugin.PluginSet{Name: &served{server: &server{configure: configure}}},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage))...)
+			return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxMessage),
+				// Windows that are given keep gRPC from measuring the path, by a ping for each message.
+				grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window))...)
 		},
 	})
 }
 
 // maxMessage bounds what the host sends at once.
 const maxMessage = 16 << 20
+
+// window is how much may be on its way to the plugin.
+const window = 1 << 20
 
 // served is the policy as go-plugin takes it.
 type served struct {

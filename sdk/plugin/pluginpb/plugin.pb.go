@@ -6,7 +6,8 @@
 //
 // Of an exchange the host sends one event at a time, of those that Contract names, and the policy says Done to
 // each, with what it changes, before there is another one of that exchange: but for calls, which it may make until then.
-// An exchange that the policy has answered has no further events; all end with End, to which nothing is said.
+// An exchange that the policy has answered has no further events. All end, with End or as one of the ended of a batch,
+// to which nothing is said.
 //
 // Exchange 0 is the policy's own account, if Contract says start: its calls belong to no exchange, at most 16 of them
 // wait at once, and it says Done once, when it is ready for exchanges.
@@ -298,6 +299,7 @@ func (x *Contract) GetStart() bool {
 type HostBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*HostEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Ended         []uint64               `protobuf:"varint,2,rep,packed,name=ended,proto3" json:"ended,omitempty"` // exchanges that are over before these events, as End says it without its figures
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +337,13 @@ func (*HostBatch) Descriptor() ([]byte, []int) {
 func (x *HostBatch) GetEvents() []*HostEvent {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *HostBatch) GetEnded() []uint64 {
+	if x != nil {
+		return x.Ended
 	}
 	return nil
 }
@@ -2429,9 +2438,10 @@ const file_plugin_proto_rawDesc = "" +
 	"\btrailers\x18\x04 \x01(\bR\btrailers\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\bR\x04done\x12\x16\n" +
 	"\x06fields\x18\x06 \x03(\tR\x06fields\x12\x14\n" +
-	"\x05start\x18\a \x01(\bR\x05start\">\n" +
+	"\x05start\x18\a \x01(\bR\x05start\"T\n" +
 	"\tHostBatch\x121\n" +
-	"\x06events\x18\x01 \x03(\v2\x19.ergo.plugin.v1.HostEventR\x06events\"\x90\x03\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.ergo.plugin.v1.HostEventR\x06events\x12\x14\n" +
+	"\x05ended\x18\x02 \x03(\x04R\x05ended\"\x90\x03\n" +
 	"\tHostEvent\x12\x1a\n" +
 	"\bexchange\x18\x01 \x01(\x04R\bexchange\x123\n" +
 	"\arequest\x18\x02 \x01(\v2\x17.ergo.plugin.v1.RequestH\x00R\arequest\x126\n" +

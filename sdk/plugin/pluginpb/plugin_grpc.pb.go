@@ -6,7 +6,8 @@
 //
 // Of an exchange the host sends one event at a time, of those that Contract names, and the policy says Done to
 // each, with what it changes, before there is another one of that exchange: but for calls, which it may make until then.
-// An exchange that the policy has answered has no further events; all end with End, to which nothing is said.
+// An exchange that the policy has answered has no further events. All end, with End or as one of the ended of a batch,
+// to which nothing is said.
 //
 // Exchange 0 is the policy's own account, if Contract says start: its calls belong to no exchange, at most 16 of them
 // wait at once, and it says Done once, when it is ready for exchanges.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,6 +55,8 @@ func configure(c plugin.Config) (any, error) {
 		return &rescuer{s}, nil
 	case "start":
 		return &starter{subject: s}, nil
+	case "done":
+		return watcher{}, nil
 	}
 	return &s, nil
 }
@@ -62,6 +65,9 @@ type subject struct{ config }
 
 // Fields follows plugin.FieldChooser.
 func (s *subject) Fields() []string { return s.config.Fields }
+
+// lingered counts the exchanges told to linger whose context has ended.
+var lingered atomic.Int64
 
 // deeds are what it can be told to do, by configuration or by the field x-do.
 var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
@@ -173,6 +179,14 @@ var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
 			pids = append(pids, strconv.Itoa(cmd.Process.Pid))
 		}
 		x.Answer(200, nil, []byte(strings.Join(pids, " ")))
+		return nil
+	},
+	"linger": func(ctx context.Context, _ *plugin.Exchange) error {
+		context.AfterFunc(ctx, func() { lingered.Add(1) })
+		return nil
+	},
+	"lingered": func(_ context.Context, x *plugin.Exchange) error {
+		x.Answer(200, nil, []byte(strconv.FormatInt(lingered.Load(), 10)))
 		return nil
 	},
 	"pid": func(_ context.Context, x *plugin.Exchange) error {
@@ -320,4 +334,12 @@ func (s *starter) OnRequest(ctx context.Context, x *plugin.Exchange) error {
 	n, err := s.host.Add(ctx, "own", 1, time.Minute)
 	x.Answer(200, nil, fmt.Appendf(nil, "%s %d", prepared, n))
 	return err
+}
+
+// watcher asks for nothing but the end of exchanges.
+type watcher struct{}
+
+// OnDone follows plugin.DoneHandler.
+func (watcher) OnDone(_ *plugin.Exchange, status int, _ time.Duration) {
+	fmt.Fprintln(os.Stderr, "done with", status)
 }
