@@ -46,6 +46,10 @@ bench: ## Ergo beside nginx, HAProxy and Caddy, held against its goals; writes .
 bench-wasm: ## what an instance costs, started, cloned, or fresh for each exchange, held against goals; FLAGS=-help lists flags
 	$(GO) run ./host/internal/benchwasm $(FLAGS)
 
+.PHONY: bench-process
+bench-process: ## what an exchange costs that a plugin process sees, beside a unary gRPC call, held against goals; FLAGS=-help lists flags
+	$(GO) run ./host/internal/benchprocess $(FLAGS)
+
 .PHONY: micro
 micro: ## Go benchmarks, once each
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./...

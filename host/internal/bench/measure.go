@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/internal/proctree"
 )
 
 // measurement is one target in one scenario in one round, as raw.json keeps it.
@@ -86,11 +88,11 @@ func (s *session) measureLoad(ctx context.Context, at place, sc scenario) (measu
 		return measurement{}, err
 	}
 	m := newMeasurement(report, sc)
-	m.CPUMicros = perRequest(proxy.cpu-proxyBefore.cpu, report.requests)
-	m.OriginCPUMicros = perRequest(origin.cpu-originBefore.cpu, report.requests)
-	m.ContextSwitches = float64(max(0, proxy.switches-proxyBefore.switches)) / float64(report.requests)
-	m.ReadBytes = float64(max(0, proxy.readBytes-proxyBefore.readBytes)) / float64(report.requests)
-	m.ResidentBytes, m.Processes = proxy.residentBytes, proxy.processes
+	m.CPUMicros = perRequest(proxy.CPU-proxyBefore.CPU, report.requests)
+	m.OriginCPUMicros = perRequest(origin.CPU-originBefore.CPU, report.requests)
+	m.ContextSwitches = float64(max(0, proxy.Switches-proxyBefore.Switches)) / float64(report.requests)
+	m.ReadBytes = float64(max(0, proxy.ReadBytes-proxyBefore.ReadBytes)) / float64(report.requests)
+	m.ResidentBytes, m.Processes = proxy.ResidentBytes, proxy.Processes
 	return m, nil
 }
 
@@ -151,27 +153,27 @@ func (s *session) measureIdle(ctx context.Context, at place, sc scenario) (measu
 		return measurement{}, err
 	}
 	return measurement{
-		Requests: int64(s.idle), IdleConnections: s.idle, ResidentBytes: after.residentBytes, Processes: after.processes,
-		IdleBytes: float64(after.residentBytes-before.residentBytes) / float64(s.idle),
+		Requests: int64(s.idle), IdleConnections: s.idle, ResidentBytes: after.ResidentBytes, Processes: after.Processes,
+		IdleBytes: float64(after.ResidentBytes-before.ResidentBytes) / float64(s.idle),
 	}, nil
 }
 
 // settledMemory waits until the memory of a process tree stays the same for a second, at most ten.
-func (s *session) settledMemory(ctx context.Context, pid int) (usage, error) {
+func (s *session) settledMemory(ctx context.Context, pid int) (proctree.Usage, error) {
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	var last usage
+	var last proctree.Usage
 	for ticks, same := 0, 0; ticks < 40 && same < 4; ticks++ {
 		select {
 		case <-ctx.Done():
-			return usage{}, ctx.Err()
+			return proctree.Usage{}, ctx.Err()
 		case <-tick.C:
 		}
-		now, err := treeUsage(s.proc, pid)
+		now, err := proctree.Read(s.proc, pid)
 		if err != nil {
-			return usage{}, err
+			return proctree.Usage{}, err
 		}
-		if same++; now.residentBytes != last.residentBytes {
+		if same++; now.ResidentBytes != last.ResidentBytes {
 			same = 0
 		}
 		last = now
@@ -180,14 +182,14 @@ func (s *session) settledMemory(ctx context.Context, pid int) (usage, error) {
 }
 
 // usages reads what proxy and origin have used; that of one without processes of its own is zero.
-func (s *session) usages(pid int) (proxy, origin usage, err error) {
+func (s *session) usages(pid int) (proxy, origin proctree.Usage, err error) {
 	if pid != 0 {
-		if proxy, err = treeUsage(s.proc, pid); err != nil {
+		if proxy, err = proctree.Read(s.proc, pid); err != nil {
 			return proxy, origin, fmt.Errorf("proxy: %w", err)
 		}
 	}
 	if s.origin.pid != 0 {
-		if origin, err = treeUsage(s.proc, s.origin.pid); err != nil {
+		if origin, err = proctree.Read(s.proc, s.origin.pid); err != nil {
 			return proxy, origin, fmt.Errorf("origin: %w", err)
 		}
 	}

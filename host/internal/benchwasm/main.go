@@ -11,7 +11,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"text/tabwriter"
+
+	"github.com/ergoproxy/ergo/host/internal/goal"
 )
 
 func main() {
@@ -33,7 +34,7 @@ type options struct{ instances, rounds, exchanges int }
 
 // run measures and prints; it reports whether all goals are met.
 func run(ctx context.Context, o options) (bool, error) {
-	var goals []goal
+	var goals []goal.Goal
 	for _, g := range guests {
 		m, err := measure(ctx, g, o)
 		if err != nil {
@@ -43,34 +44,5 @@ func run(ctx context.Context, o options) (bool, error) {
 		goals = append(goals, m.goals(g)...)
 	}
 	fmt.Println()
-	return printGoals(goals), nil
-}
-
-// goal is a figure and what it has to be.
-type goal struct {
-	what     string
-	measured float64
-	unit     string
-	bound    float64
-	least    bool // the bound is the least, not the most
-}
-
-func (g goal) met() bool { return g.measured >= g.bound == g.least || g.measured == g.bound }
-
-func printGoals(goals []goal) (met bool) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "goal\tmeasured\tbound\tmet")
-	met = true
-	for _, g := range goals {
-		sign := "at most"
-		if g.least {
-			sign = "at least"
-		}
-		fmt.Fprintf(w, "%s\t%.1f %s\t%s %.0f %s\t%t\n", g.what, g.measured, g.unit, sign, g.bound, g.unit, g.met())
-		met = met && g.met()
-	}
-	if err := w.Flush(); err != nil {
-		return false
-	}
-	return met
+	return goal.Print(os.Stdout, goals)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/internal/goal"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
@@ -115,19 +116,19 @@ func (f figures) print(g guest) {
 		g.policy, g.language, f.plain, f.mapped, f.clone, f.shared, f.fresh)
 }
 
-func (f figures) goals(g guest) []goal {
-	var list []goal
+func (f figures) goals(g guest) []goal.Goal {
+	var list []goal.Goal
 	if g.faster > 0 {
-		list = append(list, goal{g.policy + ": a clone is faster to get than a plain instance",
-			float64(f.plain.time) / float64(f.clone.time), "times", g.faster, true})
+		list = append(list, goal.Goal{What: g.policy + ": a clone is faster to get than a plain instance", Unit: "times",
+			Measured: float64(f.plain.time) / float64(f.clone.time), Bound: g.faster, Least: true})
 	}
 	if g.smaller > 0 {
-		list = append(list, goal{g.policy + ": a clone takes less memory than a plain instance",
-			float64(f.plain.memory) / float64(max(1, f.clone.memory)), "times", g.smaller, true})
+		list = append(list, goal.Goal{What: g.policy + ": a clone takes less memory than a plain instance", Unit: "times",
+			Measured: float64(f.plain.memory) / float64(max(1, f.clone.memory)), Bound: g.smaller, Least: true})
 	}
 	if g.fresh > 0 {
-		list = append(list, goal{g.policy + ": a fresh sandbox adds to an exchange",
-			float64(f.fresh-f.shared) / 1e3, "us", float64(g.fresh.Microseconds()), false})
+		list = append(list, goal.Goal{What: g.policy + ": a fresh sandbox adds to an exchange", Unit: "us",
+			Measured: float64(f.fresh-f.shared) / 1e3, Bound: float64(g.fresh.Microseconds())})
 	}
 	return list
 }

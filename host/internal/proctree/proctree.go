@@ -1,4 +1,5 @@
-package main
+// Package proctree reads what a process and all its descendants use from Linux's /proc.
+package proctree
 
 import (
 	"errors"
@@ -15,13 +16,13 @@ import (
 // tick is the unit of the times in /proc/PID/stat: user space sees 100 a second on every Linux that Go runs on.
 const tick = time.Second / 100
 
-// usage is what a process tree has used so far.
-type usage struct {
-	cpu           time.Duration
-	residentBytes int64
-	processes     int
-	switches      int64 // context switches of the threads there are
-	readBytes     int64 // by read(2) and its kin; 0 where the kernel does not tell. What is spliced is not read.
+// Usage is what a process tree has used so far.
+type Usage struct {
+	CPU           time.Duration
+	ResidentBytes int64
+	Processes     int
+	Switches      int64 // context switches of the threads there are
+	ReadBytes     int64 // by read(2) and its kin; 0 where the kernel does not tell. What is spliced is not read.
 }
 
 // processStat is the part of one /proc/PID/stat that we read (proc_pid_stat(5)).
@@ -66,25 +67,25 @@ func parseStat(line string) (processStat, error) {
 	return p, nil
 }
 
-// treeUsage adds up the process root and all its descendants, as proc (normally /proc) shows them. A worker
+// Read adds up the process root and all its descendants, as proc (normally /proc) shows them. A worker
 // that ends and is waited for stays counted through its parent, so the CPU time never falls.
-func treeUsage(proc fs.FS, root int) (usage, error) {
+func Read(proc fs.FS, root int) (Usage, error) {
 	children, own, err := readProcesses(proc)
 	if err != nil {
-		return usage{}, err
+		return Usage{}, err
 	}
 	if _, found := own[root]; !found {
-		return usage{}, fmt.Errorf("process %d is gone", root)
+		return Usage{}, fmt.Errorf("process %d is gone", root)
 	}
-	var sum usage
+	var sum Usage
 	pageBytes := int64(os.Getpagesize())
 	for queue := []int{root}; len(queue) > 0; queue = queue[1:] {
 		p := own[queue[0]]
-		sum.cpu += p.cpu
-		sum.residentBytes += p.residentPages * pageBytes
-		sum.processes++
-		sum.switches += contextSwitches(proc, p.pid)
-		sum.readBytes += counters(proc, strconv.Itoa(p.pid)+"/io", "rchar")
+		sum.CPU += p.cpu
+		sum.ResidentBytes += p.residentPages * pageBytes
+		sum.Processes++
+		sum.Switches += contextSwitches(proc, p.pid)
+		sum.ReadBytes += counters(proc, strconv.Itoa(p.pid)+"/io", "rchar")
 		queue = append(queue, children[p.pid]...)
 	}
 	return sum, nil

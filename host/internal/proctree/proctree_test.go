@@ -1,4 +1,4 @@
-package main
+package proctree
 
 import (
 	"fmt"
@@ -45,7 +45,7 @@ func TestParseStatRefuses(t *testing.T) {
 	}
 }
 
-func TestTreeUsageAddsUpDescendantsOnly(t *testing.T) {
+func TestReadAddsUpDescendantsOnly(t *testing.T) {
 	file := func(line string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(line)} }
 	proc := fstest.MapFS{
 		"10/stat":   file(statLine(10, "master", 1, 1, 1, 0, 0, 100)),
@@ -63,12 +63,12 @@ func TestTreeUsageAddsUpDescendantsOnly(t *testing.T) {
 		"11/io":             file("rchar: 70\nwchar: 100\n"),
 		"13/io":             file("rchar: 7\n"),
 	}
-	got, err := treeUsage(proc, 10)
-	want := usage{cpu: 360 * time.Millisecond, residentBytes: 1000 * int64(os.Getpagesize()), processes: 4, switches: 37, readBytes: 77}
+	got, err := Read(proc, 10)
+	want := Usage{CPU: 360 * time.Millisecond, ResidentBytes: 1000 * int64(os.Getpagesize()), Processes: 4, Switches: 37, ReadBytes: 77}
 	if err != nil || got != want {
 		t.Errorf("usage is %+v, %v, want %+v", got, err, want)
 	}
-	if _, err := treeUsage(proc, 99); err == nil {
+	if _, err := Read(proc, 99); err == nil {
 		t.Error("a process that does not exist has a usage")
 	}
 }
@@ -77,22 +77,8 @@ func TestTreeUsageOfThisProcess(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("needs Linux's /proc")
 	}
-	got, err := treeUsage(os.DirFS("/proc"), os.Getpid())
-	if err != nil || got.processes < 1 || got.residentBytes < 1<<20 {
+	got, err := Read(os.DirFS("/proc"), os.Getpid())
+	if err != nil || got.Processes < 1 || got.ResidentBytes < 1<<20 {
 		t.Errorf("usage is %+v, %v", got, err)
-	}
-}
-
-func TestReadMachine(t *testing.T) {
-	proc := fstest.MapFS{
-		"cpuinfo":              {Data: []byte("processor\t: 0\nmodel name\t: Fast: 3 GHz\nmodel name\t: other\n")},
-		"sys/kernel/osrelease": {Data: []byte("6.1.0\n")},
-		"loadavg":              {Data: []byte("1.25 0.50 0.10 2/300 12345\n")},
-	}
-	if got := readMachine(proc); got.CPU != "Fast: 3 GHz" || got.Kernel != "6.1.0" || got.Cores < 1 || got.LoadAverage != 1.25 {
-		t.Errorf("machine is %+v", got)
-	}
-	if got := readMachine(fstest.MapFS{}); got.CPU != runtime.GOARCH || got.Kernel != "unknown" || got.LoadAverage != 0 {
-		t.Errorf("machine without /proc is %+v", got)
 	}
 }
