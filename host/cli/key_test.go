@@ -56,7 +56,7 @@ func TestKeysChangeWithASwap(t *testing.T) {
 	var log buffer
 	h := startForTest(t, manifest, Streams{io.Discard, &log})
 
-	before := h.engine.Manifest().GrantedKeys("count")["mac"].Key
+	before := h.engine.Manifest().GrantedKeys("count", nil)["mac"].Key
 	before.Retain() // so that it can be used until it is let go of here
 	if got := mac(t, before); !bytes.Equal(got, macOf([]byte(firstKey))) {
 		t.Fatalf("another key was read: %x", got)
@@ -70,7 +70,7 @@ func TestKeysChangeWithASwap(t *testing.T) {
 	if err != nil || change.Loaded != 1 || !slices.Contains(change.Changes, "key: settings changed") {
 		t.Errorf("another key, and %+v, %v", change, err)
 	}
-	if got := mac(t, h.engine.Manifest().GrantedKeys("count")["mac"].Key); !bytes.Equal(got, macOf([]byte(secondKey))) {
+	if got := mac(t, h.engine.Manifest().GrantedKeys("count", nil)["mac"].Key); !bytes.Equal(got, macOf([]byte(secondKey))) {
 		t.Errorf("another key is used: %x", got)
 	}
 	if got := mac(t, before); !bytes.Equal(got, macOf([]byte(firstKey))) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 )
@@ -21,6 +22,7 @@ type build struct {
 	sources   sources
 	artifacts map[string]*policy.Artifact // by policy name; missing: could not be loaded
 	unloaded  map[string]error            // why, by policy name
+	fed       map[string]*keyring.Key     // those with a source, by name; the generation's
 	rows      []*row
 	g         *generation
 	listeners ListenerChange
@@ -49,13 +51,14 @@ func (e *Engine) build(ctx context.Context, from Source, origin sources) (*build
 	}
 	b := &build{
 		e: e, m: m, text: from.Data, sources: origin, g: newGeneration(), listeners: noListeners{},
-		artifacts: map[string]*policy.Artifact{}, unloaded: map[string]error{},
+		artifacts: map[string]*policy.Artifact{}, unloaded: map[string]error{}, fed: map[string]*keyring.Key{},
 	}
 	for _, w := range m.Warnings() {
 		b.warnings = append(b.warnings, w.String())
 	}
-	b.g.manifest, b.g.log = m, e.opts.Log
+	b.g.manifest, b.g.log, b.g.text, b.g.artifacts = m, e.opts.Log, from.Data, b.artifacts
 	b.loadArtifacts()
+	b.feedKeys(ctx)
 	b.loadPolicies(ctx)
 	if ctx.Err() != nil {
 		// What did not load for that is no problem of the manifest's, and no case

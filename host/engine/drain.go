@@ -54,7 +54,7 @@ func (e *Engine) retire(g *generation) {
 // closeGeneration lets go of everything that a generation holds. Nobody asks for
 // its errors: they are for the log.
 func (e *Engine) closeGeneration(g *generation) {
-	if err := g.close(context.Background(), &e.slots); err != nil {
+	if err := g.close(context.Background(), &e.slots, &e.springs); err != nil {
 		e.opts.Log.Warn("close generation", "generation", g.id, "err", err)
 	}
 }

@@ -70,6 +70,7 @@ type Engine struct {
 	disk     *disk.Disk // nil before the first swap
 	lastID   uint64     // of the newest generation
 	slots    slots
+	springs  springs
 	history  disk.History
 
 	rides sync.Pool     // of *ride

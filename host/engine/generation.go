@@ -10,6 +10,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
+	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/upstream"
 )
@@ -23,16 +24,19 @@ var (
 // generation is one manifest, built whole. Nothing of it changes but its count
 // of exchanges and, once, its end.
 type generation struct {
-	id       uint64
-	digest   string // of the manifest's bytes
-	manifest *manifest.Manifest
-	since    atomic.Int64 // when it began to run, last; Unix nanoseconds
+	id        uint64
+	digest    string // of the manifest's bytes
+	manifest  *manifest.Manifest
+	text      []byte                      // of the manifest
+	artifacts map[string]*policy.Artifact // by policy name
+	since     atomic.Int64                // when it began to run, last; Unix nanoseconds
 
 	tiers      []*tier.Tier // in the order that a request passes them
 	upstreams  *upstream.Set
 	forwarding exchange.Forwarding
 	next       func(*ride) *exchange.Failure // what follows the last tier
 	slots      []*slot
+	fed        []fed  // keys that have a source
 	parts      []Part // what it is made of, for status and history
 	linked     bool   // requests come from edge hosts
 	log        *slog.Logger
@@ -57,7 +61,7 @@ func (g *generation) HasUpstream(name string) bool {
 }
 
 // close lets go of everything the generation holds. No exchange is in flight.
-func (g *generation) close(ctx context.Context, s *slots) error {
+func (g *generation) close(ctx context.Context, s *slots, f *springs) error {
 	for _, t := range g.tiers {
 		t.Close()
 	}
@@ -67,6 +71,10 @@ func (g *generation) close(ctx context.Context, s *slots) error {
 	var errs []error
 	for _, slot := range g.slots {
 		errs = append(errs, s.release(ctx, slot))
+	}
+	for _, of := range g.fed {
+		of.key.Release()
+		errs = append(errs, f.release(ctx, of.spring, s))
 	}
 	g.manifest.Close()
 	return errors.Join(errs...)

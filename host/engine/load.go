@@ -22,6 +22,8 @@ import (
 type sources struct {
 	digests map[string]string // by policy name
 	store   *policy.Store
+
+	artifacts map[string]*policy.Artifact // by policy name; nil: they are read
 }
 
 // loadArtifacts reads the artifact of every policy that is used, once, and
@@ -97,6 +99,9 @@ var errDigest = errors.New("holds another module than digest says")
 // artifact reads a policy's artifact. One that is pinned by its digest may come
 // from the store when its source is gone: it can be nothing else.
 func (b *build) artifact(name string, p manifest.Policy) (*policy.Artifact, error) {
+	if a := b.sources.artifacts[name]; a != nil {
+		return a, nil
+	}
 	if digest, ok := b.sources.digests[name]; ok {
 		return b.sources.store.Get(digest)
 	}
@@ -142,28 +147,43 @@ func (b *build) loadPolicy(ctx context.Context, r *row) {
 	if !b.checkConfig(r, artifact) {
 		return
 	}
-	p := b.m.Policies[name]
-	spec := policy.Spec{
-		Name: name, Artifact: artifact, Config: r.config.ResolvedConfig(), Settings: p, Keys: b.m.GrantedKeys(name),
-		Log: b.e.opts.Log.With("policy", name, "version", artifact.File.Version),
-	}
-	key := slotKey(spec)
-	if r.slot = b.e.slots.take(key); r.slot != nil {
-		b.count(&b.kept)
+	spec := b.spec(name, artifact, r.config.ResolvedConfig())
+	var err error
+	if spec.Keys, err = b.keysOf(name); errors.Is(err, errUnfed) {
 		return
+	} else if err != nil {
+		b.failed(r, policy.Load, err)
+		return
+	}
+	if r.slot, err = b.obtain(ctx, spec); err != nil && ctx.Err() == nil { // else it is the attempt that ended, not the policy that failed
+		b.failed(r, kindOf(err), err)
+	}
+}
+
+// spec is what a use of a policy is made of, but for its keys.
+func (b *build) spec(name string, a *policy.Artifact, config []byte) policy.Spec {
+	return policy.Spec{
+		Name: name, Artifact: a, Config: config, Settings: b.m.Policies[name],
+		Log: b.e.opts.Log.With("policy", name, "version", a.File.Version),
+	}
+}
+
+// obtain returns the slot of a policy, with a reference: the one there is, or a new one.
+func (b *build) obtain(ctx context.Context, spec policy.Spec) (*slot, error) {
+	key := slotKey(spec)
+	if there := b.e.slots.take(key); there != nil {
+		b.count(&b.kept)
+		return there, nil
 	}
 	spec.Granted = b.e.opts.Grant(spec)
-	made, err := load(ctx, b.e.opts.Loaders[artifact.File.ABI], spec)
+	made, err := load(ctx, b.e.opts.Loaders[spec.Artifact.File.ABI], spec)
 	if err == nil {
-		b.keep(r, key, made, spec)
-		return
+		return b.keep(key, made, spec), nil
 	}
 	if closed := spec.Granted.Close(); closed != nil {
 		spec.Log.Warn("close what a policy was granted", "err", closed)
 	}
-	if ctx.Err() == nil { // else it is the attempt that ended, not the policy that failed
-		b.failed(r, kindOf(err), err)
-	}
+	return nil, err
 }
 
 // load has a loader make a policy. A module that makes it panic is refused, as
@@ -180,19 +200,20 @@ func load(ctx context.Context, loader policy.Loader, spec policy.Spec) (made pol
 
 // keep makes a slot of a loaded policy. Two uses with one key that were loaded
 // at the same time share the first one's.
-func (b *build) keep(r *row, key string, made policy.Policy, spec policy.Spec) {
+func (b *build) keep(key string, made policy.Policy, spec policy.Spec) *slot {
 	fresh := &tier.Slot{
 		Name: spec.Name, Version: spec.Artifact.File.Version, Family: spec.Artifact.File.Family,
 		Policy: made, Granted: spec.Granted, Log: spec.Log,
 	}
-	var surplus bool
-	if r.slot, surplus = b.e.slots.put(key, fresh); surplus {
-		if err := fresh.Close(context.Background()); err != nil {
-			spec.Log.Warn("close a policy loaded twice", "err", err)
-		}
-		return
+	kept, surplus := b.e.slots.put(key, fresh)
+	if !surplus {
+		b.count(&b.loaded)
+		return kept
 	}
-	b.count(&b.loaded)
+	if err := fresh.Close(context.Background()); err != nil {
+		spec.Log.Warn("close a policy loaded twice", "err", err)
+	}
+	return kept
 }
 
 func (b *build) count(n *int) {

@@ -143,8 +143,20 @@ func (b *build) change(before *generation) *Change {
 	}
 	c.From = before.id
 	c.Changes = append(changedParts(before.parts, b.g.parts), changedSettings(before.manifest, b.m)...)
+	c.Changes = append(c.Changes, changedKeys(before, b.g)...)
 	c.NeedsRestart = keptUntilRestart(before.manifest, b.m)
 	return c
+}
+
+// changedKeys tells which keys have another version now, as their source says.
+func changedKeys(before, after *generation) (changes []string) {
+	for _, k := range after.fed {
+		if i := slices.IndexFunc(before.fed, func(o fed) bool { return o.spring == k.spring }); i >= 0 &&
+			before.fed[i].key.Fingerprint() != k.key.Fingerprint() {
+			changes = append(changes, "key."+k.spring.name+": its source has other versions")
+		}
+	}
+	return changes
 }
 
 // changedParts tells which policies came, went, or are no longer what they were.

@@ -64,10 +64,14 @@ func (d *decoder) resolveConfigs(name string, tier *Tier) {
 		for j := range tier.Stages[i].Uses {
 			use := &tier.Stages[i].Uses[j]
 			path := place.Key(UsePath(name, i, j), "config")
-			resolved := d.resolve(path, use.Config).(map[string]any)
-			use.resolved = &resolvedConfig{json: canonicalJSON(resolved)}
+			use.resolved = d.resolved(path, use.Config)
 		}
 	}
+}
+
+// resolved resolves the references in a configuration.
+func (d *decoder) resolved(path string, config map[string]any) *resolvedConfig {
+	return &resolvedConfig{json: canonicalJSON(d.resolve(path, config).(map[string]any))}
 }
 
 // resolve returns a copy of a JSON value with its references resolved.

@@ -1,6 +1,9 @@
 package manifest
 
-import "github.com/ergoproxy/ergo/host/keyring"
+import (
+	"github.com/ergoproxy/ergo/host/keyring"
+	"github.com/ergoproxy/ergo/host/manifest/internal/place"
+)
 
 // Key is a key that the host uses for policies, which never see it: one algorithm,
 // and versions of its material.
@@ -15,15 +18,39 @@ type Key struct {
 	// are base64 and pairs pem where it is left out.
 	Encoding string `toml:"encoding" enum:"base64 hex raw pem jwk"`
 	// Primary is the id of the version that seals, signs and wraps; the others open,
-	// verify and unwrap what was made before. It may be left out if there is one.
+	// verify and unwrap what was made before. It may be left out if there is one, and
+	// is left out with a source.
 	Primary string `toml:"primary"`
 	// Versions by their ids, which policies write beside what they make. Each is a
 	// reference, "env:NAME" or "file:path", that is read when the manifest is.
-	Versions map[string]string `toml:"versions" required:"true"`
+	Versions map[string]string `toml:"versions"`
+	// Source is asked for the versions in place of these.
+	Source *KeySource `toml:"source"`
 
 	// fingerprint tells a key from another of the same settings.
 	fingerprint [32]byte
 }
+
+// KeySource is a plugin that knows a key: a policy which need not be in a stage. Its
+// processes are started for it, as for a use.
+type KeySource struct {
+	Policy string         `toml:"policy" required:"true"` // its name: [policy.NAME]
+	Config map[string]any `toml:"config"`                 // as that of a use
+	// Name of the key, as the source knows it; absent: that in the manifest.
+	Name string `toml:"name"`
+	// Refresh is how often the source is asked; default 5m. If it can't be, what it said
+	// last holds, and it is asked again sooner.
+	Refresh Duration `toml:"refresh" default:"5m" min:"1s"`
+	Timeout Duration `toml:"timeout" default:"10s" min:"10ms"` // of asking it; default 10s
+
+	resolved *resolvedConfig
+}
+
+// Use returns the source as a use of its policy.
+func (s *KeySource) Use() *Use { return &Use{Policy: s.Policy, Config: s.Config, resolved: s.resolved} }
+
+// KeySourcePath returns the path of a key's source.
+func KeySourcePath(key string) string { return place.Key(place.Key("key", key), "source") }
 
 // KeyUse is what a policy may do with a key.
 type KeyUse struct {
@@ -33,15 +60,20 @@ type KeyUse struct {
 }
 
 // GrantedKeys returns the keys that a policy is granted, by the names that it knows
-// them by. They are the manifest's: who keeps one beyond Close retains it.
-func (m *Manifest) GrantedKeys(policy string) map[string]keyring.Granted {
+// them by. Those with a source are taken from sourced, by the manifest's names. They are
+// the manifest's and the caller's: who keeps one beyond Close retains it.
+func (m *Manifest) GrantedKeys(policy string, sourced map[string]*keyring.Key) map[string]keyring.Granted {
 	uses := m.Policies[policy].Keys
 	if len(uses) == 0 {
 		return nil
 	}
 	granted := make(map[string]keyring.Granted, len(uses))
 	for name, use := range uses {
-		granted[name] = keyring.Granted{Key: m.keys[use.Key], May: useSet(use.Use)}
+		key := m.keys[use.Key]
+		if key == nil {
+			key = sourced[use.Key]
+		}
+		granted[name] = keyring.Granted{Key: key, May: useSet(use.Use)}
 	}
 	return granted
 }

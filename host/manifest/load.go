@@ -126,6 +126,11 @@ func (d *decoder) complete(m *Manifest) {
 	if path, ok := strings.CutPrefix(m.Host.Admin, "unix:"); ok && path != "" {
 		m.Host.Admin = "unix:" + d.absolute(path)
 	}
+	for name, key := range m.Keys {
+		if s := key.Source; s != nil {
+			s.resolved = d.resolved(place.Key(KeySourcePath(name), "config"), s.Config)
+		}
+	}
 	d.resolveConfigs("edge", &m.Edge)
 	d.resolveConfigs("service", &m.Service)
 }

@@ -64,10 +64,13 @@ func isToken(s string) bool {
 
 // name checks a name that stands in metrics, paths and host calls.
 func (v *validator) name(path, name string) {
-	if len(name) > 64 || !place.IsBareKey(name) {
+	if !IsName(name) {
 		v.problem(path, fmt.Sprintf("%q cannot be a name", name), "write 1 to 64 letters, digits, - and _")
 	}
 }
+
+// IsName reports whether s can be a name: 1 to 64 letters, digits, - and _.
+func IsName(s string) bool { return len(s) <= 64 && place.IsBareKey(s) }
 
 func (v *validator) host() {
 	h := &v.m.Host
@@ -190,6 +193,11 @@ func (v *validator) unused() {
 			for _, use := range stage.Uses {
 				used[use.Policy] = true
 			}
+		}
+	}
+	for _, key := range v.m.Keys {
+		if key.Source != nil {
+			used[key.Source.Policy] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.m.Policies)) {

@@ -55,7 +55,9 @@ func (v *validator) keys() {
 		if key.Encoding == "" {
 			key.Encoding = keyring.DefaultEncoding(key.Algorithm)
 		}
-		if made := v.key(path, &key); made != nil {
+		if key.Source != nil {
+			v.keySource(path, name, &key)
+		} else if made := v.key(path, &key); made != nil {
 			v.m.keys[name] = made
 			key.fingerprint = made.Fingerprint()
 		}
@@ -68,6 +70,10 @@ func (v *validator) key(path string, key *Key) *keyring.Key {
 	at := place.Key(path, "versions")
 	ids := slices.Sorted(maps.Keys(key.Versions))
 	if v.failed[at] {
+		return nil
+	}
+	if key.Versions == nil && !v.failed[place.Key(path, "source")] {
+		v.problem(at, "is missing", fmt.Sprintf("write 1 to %d versions, or a source", keyring.MaxVersions))
 		return nil
 	}
 	if len(ids) == 0 || len(ids) > keyring.MaxVersions {
@@ -97,6 +103,24 @@ func (v *validator) key(path string, key *Key) *keyring.Key {
 		return nil
 	}
 	return keyring.NewKey(key.Algorithm, versions...)
+}
+
+// keySource checks where the versions of a key are to come from.
+func (v *validator) keySource(path, name string, key *Key) {
+	at := place.Key(path, "source")
+	if len(key.Versions) > 0 || key.Primary != "" {
+		v.problem(at, "cannot be beside versions and primary", "keep one: the source says which versions there are, the primary first")
+	}
+	if v.anyFailed(at) {
+		return
+	}
+	if key.Source.Name == "" {
+		key.Source.Name = name
+	}
+	v.policyName(place.Key(at, "policy"), key.Source.Policy)
+	if len(v.m.Policies[key.Source.Policy].Keys) > 0 {
+		v.problem(place.Key(at, "policy"), "policy "+key.Source.Policy+" has keys itself", "name one without: a source of keys comes before all keys")
+	}
 }
 
 // version reads one version of a key.

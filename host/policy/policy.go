@@ -13,6 +13,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/ergoproxy/ergo/host/exchange"
@@ -108,6 +109,22 @@ type (
 		OnDone(Instance, *exchange.Exchange)
 	}
 )
+
+// KeySource is a policy that keys of the manifest can come from.
+type KeySource interface {
+	// Keys returns the versions of a key, the primary first. The caller zeroes their
+	// material. It is ErrNoKeys if the policy is no source of keys after all.
+	Keys(ctx context.Context, name string) ([]KeyVersion, error)
+}
+
+// KeyVersion is one version of a key, in the encoding that the manifest says.
+type KeyVersion struct {
+	ID       string
+	Material []byte
+}
+
+// ErrNoKeys says that a policy is no source of keys.
+var ErrNoKeys = errors.New("the policy is no source of keys")
 
 // Needs is what a policy asks of the host.
 type Needs struct {

@@ -119,6 +119,9 @@ func (l *launch) configure(ctx context.Context, q *process, remote pluginpb.Poli
 	if err != nil {
 		return nil, fmt.Errorf("configure: %w", err)
 	}
+	if contract.Keys && !contract.Start {
+		return nil, fmt.Errorf("%w: a source of keys has to prepare", errProtocol)
+	}
 	streaming, stop := context.WithCancel(context.Background())
 	carry, err := remote.Carry(streaming)
 	if err != nil {

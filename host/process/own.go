@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
@@ -17,13 +18,17 @@ type own struct {
 	calls chan *pluginpb.Call
 	ready chan *pluginpb.Done
 	said  bool // that it is ready; receive's
+
+	mu      sync.Mutex
+	queries uint32                             // how many there were
+	replies map[uint32]chan *pluginpb.KeyReply // to those that wait
 }
 
 // ownCall does what a process asks for on its own account.
 type ownCall func(context.Context, *contentKeys, *pluginpb.Call) *pluginpb.Result
 
 func newOwn(call ownCall) *own {
-	return &own{call: call, calls: make(chan *pluginpb.Call, maxOwn), ready: make(chan *pluginpb.Done, 1)}
+	return &own{call: call, calls: make(chan *pluginpb.Call, maxOwn), ready: make(chan *pluginpb.Done, 1), replies: map[uint32]chan *pluginpb.KeyReply{}}
 }
 
 // receive takes an event in. It reports false for what must not come.
@@ -42,6 +47,8 @@ func (o *own) receive(e *pluginpb.PolicyEvent) bool {
 			return true
 		default:
 		}
+	case *pluginpb.PolicyEvent_Key:
+		return o.deliver(e.Key)
 	}
 	return false
 }

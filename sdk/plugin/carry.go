@@ -165,6 +165,8 @@ func (l *link) take(e *pluginpb.HostEvent) {
 		if l.done != nil {
 			go l.finish(v, event.End)
 		}
+	case *pluginpb.HostEvent_Key:
+		go l.tellKey(v.ctx, event.Key)
 	default:
 		go l.handle(v, e)
 	}

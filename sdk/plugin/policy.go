@@ -84,9 +84,23 @@ type (
 	Starter interface {
 		Start(ctx context.Context, h *Host) error
 	}
+	// KeySource is a source of keys: what [key.NAME.source] of the manifest names. It is asked
+	// when the key is first needed, and then again and again, so that a new version is told by
+	// returning it.
+	KeySource interface {
+		Starter
+		// Keys returns the versions of a key, the primary first.
+		Keys(ctx context.Context, name string) ([]KeyVersion, error)
+	}
 	// FieldChooser names the fields of heads that are to travel; without it all do.
 	FieldChooser interface{ Fields() []string }
 )
+
+// KeyVersion is one version of a key.
+type KeyVersion struct {
+	ID       string // of 1 to 64 letters, digits, - and _
+	Material []byte // in the encoding that the manifest says of the key
+}
 
 // Transform turns a piece of a body, of at most 64 KiB, into what takes its place; the
 // last one may be empty. What it returns is sent before it is called again.

@@ -83,6 +83,7 @@ type handlers struct {
 	trailers       TrailersHandler
 	done           DoneHandler
 	starter        Starter
+	keys           KeySource
 	fields         []string
 }
 
@@ -98,7 +99,8 @@ func handlersOf(policy any) (*handlers, error) {
 	h.trailers, _ = policy.(TrailersHandler)
 	h.done, _ = policy.(DoneHandler)
 	h.starter, _ = policy.(Starter)
-	if c := h.contract(); !c.Request && !c.Response && !c.Failure && !c.Trailers && !c.Done {
+	h.keys, _ = policy.(KeySource)
+	if c := h.contract(); !c.Request && !c.Response && !c.Failure && !c.Trailers && !c.Done && !c.Keys {
 		return nil, fmt.Errorf("%T has none of the methods of a policy", policy)
 	}
 	if f, ok := policy.(FieldChooser); ok {
@@ -112,7 +114,7 @@ func (h *handlers) contract() *pluginpb.Contract {
 		Request:  h.request != nil || h.requestBody != nil || h.requestStream != nil,
 		Response: h.response != nil || h.responseBody != nil || h.responseStream != nil,
 		Failure:  h.failure != nil, Trailers: h.trailers != nil, Done: h.done != nil, Fields: h.fields,
-		Start: h.starter != nil,
+		Start: h.starter != nil, Keys: h.keys != nil,
 	}
 }
 

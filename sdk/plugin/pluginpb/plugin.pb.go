@@ -148,7 +148,7 @@ func (x Measure_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Measure_Kind.Descriptor instead.
 func (Measure_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15, 0}
+	return file_plugin_proto_rawDescGZIP(), []int{18, 0}
 }
 
 type Configuration struct {
@@ -213,6 +213,7 @@ type Contract struct {
 	Done          bool                   `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`         // wants the status and the duration in End
 	Fields        []string               `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty"`      // of heads, in lower case; none: all
 	Start         bool                   `protobuf:"varint,7,opt,name=start,proto3" json:"start,omitempty"`       // has to prepare: no exchange comes before its Done of exchange 0
+	Keys          bool                   `protobuf:"varint,8,opt,name=keys,proto3" json:"keys,omitempty"`         // is a source of keys; it has to prepare too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +297,13 @@ func (x *Contract) GetStart() bool {
 	return false
 }
 
+func (x *Contract) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
 type HostBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Events        []*HostEvent           `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
@@ -360,6 +368,7 @@ type HostEvent struct {
 	//	*HostEvent_Trailers
 	//	*HostEvent_End
 	//	*HostEvent_Result
+	//	*HostEvent_Key
 	Event         isHostEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -472,6 +481,15 @@ func (x *HostEvent) GetResult() *Result {
 	return nil
 }
 
+func (x *HostEvent) GetKey() *KeyQuery {
+	if x != nil {
+		if x, ok := x.Event.(*HostEvent_Key); ok {
+			return x.Key
+		}
+	}
+	return nil
+}
+
 type isHostEvent_Event interface {
 	isHostEvent_Event()
 }
@@ -504,6 +522,10 @@ type HostEvent_Result struct {
 	Result *Result `protobuf:"bytes,8,opt,name=result,proto3,oneof"`
 }
 
+type HostEvent_Key struct {
+	Key *KeyQuery `protobuf:"bytes,9,opt,name=key,proto3,oneof"` // of exchange 0
+}
+
 func (*HostEvent_Request) isHostEvent_Event() {}
 
 func (*HostEvent_Response) isHostEvent_Event() {}
@@ -517,6 +539,61 @@ func (*HostEvent_Trailers) isHostEvent_Event() {}
 func (*HostEvent_End) isHostEvent_Event() {}
 
 func (*HostEvent_Result) isHostEvent_Event() {}
+
+func (*HostEvent_Key) isHostEvent_Event() {}
+
+// KeyQuery asks a source of keys for a key of the manifest. It wants a KeyReply of the same number.
+type KeyQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyQuery) Reset() {
+	*x = KeyQuery{}
+	mi := &file_plugin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyQuery) ProtoMessage() {}
+
+func (x *KeyQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyQuery.ProtoReflect.Descriptor instead.
+func (*KeyQuery) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *KeyQuery) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *KeyQuery) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
 
 // Fields are "name\0value\0" for each, in the order of the message.
 type Request struct {
@@ -540,7 +617,7 @@ type Request struct {
 
 func (x *Request) Reset() {
 	*x = Request{}
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +629,7 @@ func (x *Request) String() string {
 func (*Request) ProtoMessage() {}
 
 func (x *Request) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[4]
+	mi := &file_plugin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +642,7 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Request.ProtoReflect.Descriptor instead.
 func (*Request) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{4}
+	return file_plugin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Request) GetMethod() string {
@@ -671,7 +748,7 @@ type Response struct {
 
 func (x *Response) Reset() {
 	*x = Response{}
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +760,7 @@ func (x *Response) String() string {
 func (*Response) ProtoMessage() {}
 
 func (x *Response) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[5]
+	mi := &file_plugin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +773,7 @@ func (x *Response) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Response.ProtoReflect.Descriptor instead.
 func (*Response) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{5}
+	return file_plugin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Response) GetStatus() uint32 {
@@ -738,7 +815,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +827,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[6]
+	mi := &file_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +840,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{6}
+	return file_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -790,7 +867,7 @@ type End struct {
 
 func (x *End) Reset() {
 	*x = End{}
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +879,7 @@ func (x *End) String() string {
 func (*End) ProtoMessage() {}
 
 func (x *End) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[7]
+	mi := &file_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +892,7 @@ func (x *End) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use End.ProtoReflect.Descriptor instead.
 func (*End) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{7}
+	return file_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *End) GetStatus() uint32 {
@@ -841,7 +918,7 @@ type PolicyBatch struct {
 
 func (x *PolicyBatch) Reset() {
 	*x = PolicyBatch{}
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +930,7 @@ func (x *PolicyBatch) String() string {
 func (*PolicyBatch) ProtoMessage() {}
 
 func (x *PolicyBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[8]
+	mi := &file_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +943,7 @@ func (x *PolicyBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyBatch.ProtoReflect.Descriptor instead.
 func (*PolicyBatch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{8}
+	return file_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PolicyBatch) GetEvents() []*PolicyEvent {
@@ -884,6 +961,7 @@ type PolicyEvent struct {
 	//	*PolicyEvent_Done
 	//	*PolicyEvent_Call
 	//	*PolicyEvent_Piece
+	//	*PolicyEvent_Key
 	Event         isPolicyEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -891,7 +969,7 @@ type PolicyEvent struct {
 
 func (x *PolicyEvent) Reset() {
 	*x = PolicyEvent{}
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +981,7 @@ func (x *PolicyEvent) String() string {
 func (*PolicyEvent) ProtoMessage() {}
 
 func (x *PolicyEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[9]
+	mi := &file_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +994,7 @@ func (x *PolicyEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyEvent.ProtoReflect.Descriptor instead.
 func (*PolicyEvent) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{9}
+	return file_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PolicyEvent) GetExchange() uint64 {
@@ -960,6 +1038,15 @@ func (x *PolicyEvent) GetPiece() []byte {
 	return nil
 }
 
+func (x *PolicyEvent) GetKey() *KeyReply {
+	if x != nil {
+		if x, ok := x.Event.(*PolicyEvent_Key); ok {
+			return x.Key
+		}
+	}
+	return nil
+}
+
 type isPolicyEvent_Event interface {
 	isPolicyEvent_Event()
 }
@@ -976,11 +1063,129 @@ type PolicyEvent_Piece struct {
 	Piece []byte `protobuf:"bytes,4,opt,name=piece,proto3,oneof"` // of what takes a streamed chunk's place, before its Done; at most 64 KiB
 }
 
+type PolicyEvent_Key struct {
+	Key *KeyReply `protobuf:"bytes,5,opt,name=key,proto3,oneof"` // of exchange 0
+}
+
 func (*PolicyEvent_Done) isPolicyEvent_Event() {}
 
 func (*PolicyEvent_Call) isPolicyEvent_Event() {}
 
 func (*PolicyEvent_Piece) isPolicyEvent_Event() {}
+
+func (*PolicyEvent_Key) isPolicyEvent_Event() {}
+
+type KeyReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`       // why there are none
+	Versions      []*KeyVersion          `protobuf:"bytes,3,rep,name=versions,proto3" json:"versions,omitempty"` // 1 to 16, the primary first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyReply) Reset() {
+	*x = KeyReply{}
+	mi := &file_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyReply) ProtoMessage() {}
+
+func (x *KeyReply) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyReply.ProtoReflect.Descriptor instead.
+func (*KeyReply) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *KeyReply) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *KeyReply) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *KeyReply) GetVersions() []*KeyVersion {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+type KeyVersion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`             // of 1 to 64 letters, digits, - and _
+	Material      []byte                 `protobuf:"bytes,2,opt,name=material,proto3" json:"material,omitempty"` // in the encoding that the manifest says of the key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyVersion) Reset() {
+	*x = KeyVersion{}
+	mi := &file_plugin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyVersion) ProtoMessage() {}
+
+func (x *KeyVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyVersion.ProtoReflect.Descriptor instead.
+func (*KeyVersion) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *KeyVersion) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *KeyVersion) GetMaterial() []byte {
+	if x != nil {
+		return x.Material
+	}
+	return nil
+}
 
 // Done ends the handling of an event.
 type Done struct {
@@ -1009,7 +1214,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1226,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[10]
+	mi := &file_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1239,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{10}
+	return file_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Done) GetAnswer() *Answer {
@@ -1153,7 +1358,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1370,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[11]
+	mi := &file_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1383,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{11}
+	return file_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Answer) GetStatus() uint32 {
@@ -1212,7 +1417,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1429,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[12]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1442,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{12}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Route) GetUpstream() string {
@@ -1265,7 +1470,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1277,7 +1482,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[13]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1290,7 +1495,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{13}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Identity) GetSubject() string {
@@ -1324,7 +1529,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1541,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1554,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Note) GetName() string {
@@ -1378,7 +1583,7 @@ type Measure struct {
 
 func (x *Measure) Reset() {
 	*x = Measure{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1390,7 +1595,7 @@ func (x *Measure) String() string {
 func (*Measure) ProtoMessage() {}
 
 func (x *Measure) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1403,7 +1608,7 @@ func (x *Measure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measure.ProtoReflect.Descriptor instead.
 func (*Measure) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Measure) GetKind() Measure_Kind {
@@ -1457,7 +1662,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1674,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1687,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Call) GetNumber() uint32 {
@@ -1753,7 +1958,7 @@ type Measures struct {
 
 func (x *Measures) Reset() {
 	*x = Measures{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1970,7 @@ func (x *Measures) String() string {
 func (*Measures) ProtoMessage() {}
 
 func (x *Measures) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1983,7 @@ func (x *Measures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measures.ProtoReflect.Descriptor instead.
 func (*Measures) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Measures) GetMeasures() []*Measure {
@@ -1800,7 +2005,7 @@ type Sealing struct {
 
 func (x *Sealing) Reset() {
 	*x = Sealing{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1812,7 +2017,7 @@ func (x *Sealing) String() string {
 func (*Sealing) ProtoMessage() {}
 
 func (x *Sealing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1825,7 +2030,7 @@ func (x *Sealing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
 func (*Sealing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Sealing) GetKey() string {
@@ -1861,7 +2066,7 @@ type Signing struct {
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2078,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2091,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Signing) GetKey() string {
@@ -1935,7 +2140,7 @@ type Wrapping struct {
 
 func (x *Wrapping) Reset() {
 	*x = Wrapping{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2152,7 @@ func (x *Wrapping) String() string {
 func (*Wrapping) ProtoMessage() {}
 
 func (x *Wrapping) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2165,7 @@ func (x *Wrapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wrapping.ProtoReflect.Descriptor instead.
 func (*Wrapping) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Wrapping) GetKey() string {
@@ -2032,7 +2237,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2044,7 +2249,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2057,7 +2262,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Content) GetHandle() uint32 {
@@ -2108,7 +2313,7 @@ type Fetch struct {
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2325,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2338,7 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Fetch) GetMethod() string {
@@ -2182,7 +2387,7 @@ type Set struct {
 
 func (x *Set) Reset() {
 	*x = Set{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2399,7 @@ func (x *Set) String() string {
 func (*Set) ProtoMessage() {}
 
 func (x *Set) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2412,7 @@ func (x *Set) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Set.ProtoReflect.Descriptor instead.
 func (*Set) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Set) GetKey() string {
@@ -2242,7 +2447,7 @@ type Add struct {
 
 func (x *Add) Reset() {
 	*x = Add{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2459,7 @@ func (x *Add) String() string {
 func (*Add) ProtoMessage() {}
 
 func (x *Add) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2472,7 @@ func (x *Add) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Add.ProtoReflect.Descriptor instead.
 func (*Add) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Add) GetKey() string {
@@ -2311,7 +2516,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2528,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2541,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Result) GetNumber() uint32 {
@@ -2430,7 +2635,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\fplugin.proto\x12\x0eergo.plugin.v1\"?\n" +
 	"\rConfiguration\x12\x16\n" +
 	"\x06policy\x18\x01 \x01(\tR\x06policy\x12\x16\n" +
-	"\x06config\x18\x02 \x01(\fR\x06config\"\xb8\x01\n" +
+	"\x06config\x18\x02 \x01(\fR\x06config\"\xcc\x01\n" +
 	"\bContract\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\bR\arequest\x12\x1a\n" +
 	"\bresponse\x18\x02 \x01(\bR\bresponse\x12\x18\n" +
@@ -2438,10 +2643,11 @@ const file_plugin_proto_rawDesc = "" +
 	"\btrailers\x18\x04 \x01(\bR\btrailers\x12\x12\n" +
 	"\x04done\x18\x05 \x01(\bR\x04done\x12\x16\n" +
 	"\x06fields\x18\x06 \x03(\tR\x06fields\x12\x14\n" +
-	"\x05start\x18\a \x01(\bR\x05start\"T\n" +
+	"\x05start\x18\a \x01(\bR\x05start\x12\x12\n" +
+	"\x04keys\x18\b \x01(\bR\x04keys\"T\n" +
 	"\tHostBatch\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.ergo.plugin.v1.HostEventR\x06events\x12\x14\n" +
-	"\x05ended\x18\x02 \x03(\x04R\x05ended\"\x90\x03\n" +
+	"\x05ended\x18\x02 \x03(\x04R\x05ended\"\xbe\x03\n" +
 	"\tHostEvent\x12\x1a\n" +
 	"\bexchange\x18\x01 \x01(\x04R\bexchange\x123\n" +
 	"\arequest\x18\x02 \x01(\v2\x17.ergo.plugin.v1.RequestH\x00R\arequest\x126\n" +
@@ -2450,8 +2656,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\rresponse_body\x18\x05 \x01(\v2\x15.ergo.plugin.v1.ChunkH\x00R\fresponseBody\x12\x1c\n" +
 	"\btrailers\x18\x06 \x01(\fH\x00R\btrailers\x12'\n" +
 	"\x03end\x18\a \x01(\v2\x13.ergo.plugin.v1.EndH\x00R\x03end\x120\n" +
-	"\x06result\x18\b \x01(\v2\x16.ergo.plugin.v1.ResultH\x00R\x06resultB\a\n" +
-	"\x05event\"\xf6\x02\n" +
+	"\x06result\x18\b \x01(\v2\x16.ergo.plugin.v1.ResultH\x00R\x06result\x12,\n" +
+	"\x03key\x18\t \x01(\v2\x18.ergo.plugin.v1.KeyQueryH\x00R\x03keyB\a\n" +
+	"\x05event\"6\n" +
+	"\bKeyQuery\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xf6\x02\n" +
 	"\aRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\tR\x06scheme\x12\x1c\n" +
@@ -2481,13 +2691,22 @@ const file_plugin_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\"\n" +
 	"\fmicroseconds\x18\x02 \x01(\x04R\fmicroseconds\"B\n" +
 	"\vPolicyBatch\x123\n" +
-	"\x06events\x18\x01 \x03(\v2\x1b.ergo.plugin.v1.PolicyEventR\x06events\"\xa2\x01\n" +
+	"\x06events\x18\x01 \x03(\v2\x1b.ergo.plugin.v1.PolicyEventR\x06events\"\xd0\x01\n" +
 	"\vPolicyEvent\x12\x1a\n" +
 	"\bexchange\x18\x01 \x01(\x04R\bexchange\x12*\n" +
 	"\x04done\x18\x02 \x01(\v2\x14.ergo.plugin.v1.DoneH\x00R\x04done\x12*\n" +
 	"\x04call\x18\x03 \x01(\v2\x14.ergo.plugin.v1.CallH\x00R\x04call\x12\x16\n" +
-	"\x05piece\x18\x04 \x01(\fH\x00R\x05pieceB\a\n" +
-	"\x05event\"\xaf\x04\n" +
+	"\x05piece\x18\x04 \x01(\fH\x00R\x05piece\x12,\n" +
+	"\x03key\x18\x05 \x01(\v2\x18.ergo.plugin.v1.KeyReplyH\x00R\x03keyB\a\n" +
+	"\x05event\"p\n" +
+	"\bKeyReply\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x126\n" +
+	"\bversions\x18\x03 \x03(\v2\x1a.ergo.plugin.v1.KeyVersionR\bversions\"8\n" +
+	"\n" +
+	"KeyVersion\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bmaterial\x18\x02 \x01(\fR\bmaterial\"\xaf\x04\n" +
 	"\x04Done\x12.\n" +
 	"\x06answer\x18\x01 \x01(\v2\x16.ergo.plugin.v1.AnswerR\x06answer\x12\x16\n" +
 	"\x06remove\x18\x02 \x03(\tR\x06remove\x12\x10\n" +
@@ -2641,7 +2860,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_plugin_proto_goTypes = []any{
 	(Reason)(0),           // 0: ergo.plugin.v1.Reason
 	(Measure_Kind)(0),     // 1: ergo.plugin.v1.Measure.Kind
@@ -2649,71 +2868,77 @@ var file_plugin_proto_goTypes = []any{
 	(*Contract)(nil),      // 3: ergo.plugin.v1.Contract
 	(*HostBatch)(nil),     // 4: ergo.plugin.v1.HostBatch
 	(*HostEvent)(nil),     // 5: ergo.plugin.v1.HostEvent
-	(*Request)(nil),       // 6: ergo.plugin.v1.Request
-	(*Response)(nil),      // 7: ergo.plugin.v1.Response
-	(*Chunk)(nil),         // 8: ergo.plugin.v1.Chunk
-	(*End)(nil),           // 9: ergo.plugin.v1.End
-	(*PolicyBatch)(nil),   // 10: ergo.plugin.v1.PolicyBatch
-	(*PolicyEvent)(nil),   // 11: ergo.plugin.v1.PolicyEvent
-	(*Done)(nil),          // 12: ergo.plugin.v1.Done
-	(*Answer)(nil),        // 13: ergo.plugin.v1.Answer
-	(*Route)(nil),         // 14: ergo.plugin.v1.Route
-	(*Identity)(nil),      // 15: ergo.plugin.v1.Identity
-	(*Note)(nil),          // 16: ergo.plugin.v1.Note
-	(*Measure)(nil),       // 17: ergo.plugin.v1.Measure
-	(*Call)(nil),          // 18: ergo.plugin.v1.Call
-	(*Measures)(nil),      // 19: ergo.plugin.v1.Measures
-	(*Sealing)(nil),       // 20: ergo.plugin.v1.Sealing
-	(*Signing)(nil),       // 21: ergo.plugin.v1.Signing
-	(*Wrapping)(nil),      // 22: ergo.plugin.v1.Wrapping
-	(*Content)(nil),       // 23: ergo.plugin.v1.Content
-	(*Fetch)(nil),         // 24: ergo.plugin.v1.Fetch
-	(*Set)(nil),           // 25: ergo.plugin.v1.Set
-	(*Add)(nil),           // 26: ergo.plugin.v1.Add
-	(*Result)(nil),        // 27: ergo.plugin.v1.Result
+	(*KeyQuery)(nil),      // 6: ergo.plugin.v1.KeyQuery
+	(*Request)(nil),       // 7: ergo.plugin.v1.Request
+	(*Response)(nil),      // 8: ergo.plugin.v1.Response
+	(*Chunk)(nil),         // 9: ergo.plugin.v1.Chunk
+	(*End)(nil),           // 10: ergo.plugin.v1.End
+	(*PolicyBatch)(nil),   // 11: ergo.plugin.v1.PolicyBatch
+	(*PolicyEvent)(nil),   // 12: ergo.plugin.v1.PolicyEvent
+	(*KeyReply)(nil),      // 13: ergo.plugin.v1.KeyReply
+	(*KeyVersion)(nil),    // 14: ergo.plugin.v1.KeyVersion
+	(*Done)(nil),          // 15: ergo.plugin.v1.Done
+	(*Answer)(nil),        // 16: ergo.plugin.v1.Answer
+	(*Route)(nil),         // 17: ergo.plugin.v1.Route
+	(*Identity)(nil),      // 18: ergo.plugin.v1.Identity
+	(*Note)(nil),          // 19: ergo.plugin.v1.Note
+	(*Measure)(nil),       // 20: ergo.plugin.v1.Measure
+	(*Call)(nil),          // 21: ergo.plugin.v1.Call
+	(*Measures)(nil),      // 22: ergo.plugin.v1.Measures
+	(*Sealing)(nil),       // 23: ergo.plugin.v1.Sealing
+	(*Signing)(nil),       // 24: ergo.plugin.v1.Signing
+	(*Wrapping)(nil),      // 25: ergo.plugin.v1.Wrapping
+	(*Content)(nil),       // 26: ergo.plugin.v1.Content
+	(*Fetch)(nil),         // 27: ergo.plugin.v1.Fetch
+	(*Set)(nil),           // 28: ergo.plugin.v1.Set
+	(*Add)(nil),           // 29: ergo.plugin.v1.Add
+	(*Result)(nil),        // 30: ergo.plugin.v1.Result
 }
 var file_plugin_proto_depIdxs = []int32{
 	5,  // 0: ergo.plugin.v1.HostBatch.events:type_name -> ergo.plugin.v1.HostEvent
-	6,  // 1: ergo.plugin.v1.HostEvent.request:type_name -> ergo.plugin.v1.Request
-	7,  // 2: ergo.plugin.v1.HostEvent.response:type_name -> ergo.plugin.v1.Response
-	8,  // 3: ergo.plugin.v1.HostEvent.request_body:type_name -> ergo.plugin.v1.Chunk
-	8,  // 4: ergo.plugin.v1.HostEvent.response_body:type_name -> ergo.plugin.v1.Chunk
-	9,  // 5: ergo.plugin.v1.HostEvent.end:type_name -> ergo.plugin.v1.End
-	27, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
-	16, // 7: ergo.plugin.v1.Request.attributes:type_name -> ergo.plugin.v1.Note
-	11, // 8: ergo.plugin.v1.PolicyBatch.events:type_name -> ergo.plugin.v1.PolicyEvent
-	12, // 9: ergo.plugin.v1.PolicyEvent.done:type_name -> ergo.plugin.v1.Done
-	18, // 10: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
-	13, // 11: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
-	14, // 12: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
-	15, // 13: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
-	16, // 14: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
-	17, // 15: ergo.plugin.v1.Done.measures:type_name -> ergo.plugin.v1.Measure
-	16, // 16: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
-	1,  // 17: ergo.plugin.v1.Measure.kind:type_name -> ergo.plugin.v1.Measure.Kind
-	24, // 18: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
-	25, // 19: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
-	26, // 20: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
-	20, // 21: ergo.plugin.v1.Call.seal:type_name -> ergo.plugin.v1.Sealing
-	20, // 22: ergo.plugin.v1.Call.open:type_name -> ergo.plugin.v1.Sealing
-	21, // 23: ergo.plugin.v1.Call.sign:type_name -> ergo.plugin.v1.Signing
-	21, // 24: ergo.plugin.v1.Call.verify:type_name -> ergo.plugin.v1.Signing
-	22, // 25: ergo.plugin.v1.Call.wrap:type_name -> ergo.plugin.v1.Wrapping
-	22, // 26: ergo.plugin.v1.Call.unwrap:type_name -> ergo.plugin.v1.Wrapping
-	23, // 27: ergo.plugin.v1.Call.encrypt:type_name -> ergo.plugin.v1.Content
-	23, // 28: ergo.plugin.v1.Call.decrypt:type_name -> ergo.plugin.v1.Content
-	19, // 29: ergo.plugin.v1.Call.measures:type_name -> ergo.plugin.v1.Measures
-	17, // 30: ergo.plugin.v1.Measures.measures:type_name -> ergo.plugin.v1.Measure
-	0,  // 31: ergo.plugin.v1.Result.reason:type_name -> ergo.plugin.v1.Reason
-	2,  // 32: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
-	4,  // 33: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
-	3,  // 34: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
-	10, // 35: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
-	34, // [34:36] is the sub-list for method output_type
-	32, // [32:34] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	7,  // 1: ergo.plugin.v1.HostEvent.request:type_name -> ergo.plugin.v1.Request
+	8,  // 2: ergo.plugin.v1.HostEvent.response:type_name -> ergo.plugin.v1.Response
+	9,  // 3: ergo.plugin.v1.HostEvent.request_body:type_name -> ergo.plugin.v1.Chunk
+	9,  // 4: ergo.plugin.v1.HostEvent.response_body:type_name -> ergo.plugin.v1.Chunk
+	10, // 5: ergo.plugin.v1.HostEvent.end:type_name -> ergo.plugin.v1.End
+	30, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
+	6,  // 7: ergo.plugin.v1.HostEvent.key:type_name -> ergo.plugin.v1.KeyQuery
+	19, // 8: ergo.plugin.v1.Request.attributes:type_name -> ergo.plugin.v1.Note
+	12, // 9: ergo.plugin.v1.PolicyBatch.events:type_name -> ergo.plugin.v1.PolicyEvent
+	15, // 10: ergo.plugin.v1.PolicyEvent.done:type_name -> ergo.plugin.v1.Done
+	21, // 11: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
+	13, // 12: ergo.plugin.v1.PolicyEvent.key:type_name -> ergo.plugin.v1.KeyReply
+	14, // 13: ergo.plugin.v1.KeyReply.versions:type_name -> ergo.plugin.v1.KeyVersion
+	16, // 14: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
+	17, // 15: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
+	18, // 16: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
+	19, // 17: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
+	20, // 18: ergo.plugin.v1.Done.measures:type_name -> ergo.plugin.v1.Measure
+	19, // 19: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
+	1,  // 20: ergo.plugin.v1.Measure.kind:type_name -> ergo.plugin.v1.Measure.Kind
+	27, // 21: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
+	28, // 22: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
+	29, // 23: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
+	23, // 24: ergo.plugin.v1.Call.seal:type_name -> ergo.plugin.v1.Sealing
+	23, // 25: ergo.plugin.v1.Call.open:type_name -> ergo.plugin.v1.Sealing
+	24, // 26: ergo.plugin.v1.Call.sign:type_name -> ergo.plugin.v1.Signing
+	24, // 27: ergo.plugin.v1.Call.verify:type_name -> ergo.plugin.v1.Signing
+	25, // 28: ergo.plugin.v1.Call.wrap:type_name -> ergo.plugin.v1.Wrapping
+	25, // 29: ergo.plugin.v1.Call.unwrap:type_name -> ergo.plugin.v1.Wrapping
+	26, // 30: ergo.plugin.v1.Call.encrypt:type_name -> ergo.plugin.v1.Content
+	26, // 31: ergo.plugin.v1.Call.decrypt:type_name -> ergo.plugin.v1.Content
+	22, // 32: ergo.plugin.v1.Call.measures:type_name -> ergo.plugin.v1.Measures
+	20, // 33: ergo.plugin.v1.Measures.measures:type_name -> ergo.plugin.v1.Measure
+	0,  // 34: ergo.plugin.v1.Result.reason:type_name -> ergo.plugin.v1.Reason
+	2,  // 35: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
+	4,  // 36: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
+	3,  // 37: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
+	11, // 38: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
+	37, // [37:39] is the sub-list for method output_type
+	35, // [35:37] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2729,14 +2954,16 @@ func file_plugin_proto_init() {
 		(*HostEvent_Trailers)(nil),
 		(*HostEvent_End)(nil),
 		(*HostEvent_Result)(nil),
+		(*HostEvent_Key)(nil),
 	}
-	file_plugin_proto_msgTypes[9].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[10].OneofWrappers = []any{
 		(*PolicyEvent_Done)(nil),
 		(*PolicyEvent_Call)(nil),
 		(*PolicyEvent_Piece)(nil),
+		(*PolicyEvent_Key)(nil),
 	}
-	file_plugin_proto_msgTypes[10].OneofWrappers = []any{}
-	file_plugin_proto_msgTypes[16].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[13].OneofWrappers = []any{}
+	file_plugin_proto_msgTypes[19].OneofWrappers = []any{
 		(*Call_Fetch)(nil),
 		(*Call_Secret)(nil),
 		(*Call_Get)(nil),
@@ -2760,7 +2987,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

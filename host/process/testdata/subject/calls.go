@@ -94,3 +94,39 @@ func large(ctx context.Context, x *plugin.Exchange) error {
 	sealed, err := x.Seal(ctx, "data", make([]byte, 4<<20), nil)
 	return answered(x, len(sealed), err)
 }
+
+// keyed is a source of keys, and of nothing else.
+type keyed struct {
+	subject
+	host  *plugin.Host
+	asked int
+}
+
+// Start follows plugin.Starter.
+func (k *keyed) Start(_ context.Context, h *plugin.Host) error {
+	k.host = h
+	return nil
+}
+
+// Keys follows plugin.KeySource: there is one version more each time.
+func (k *keyed) Keys(ctx context.Context, name string) ([]plugin.KeyVersion, error) {
+	switch name {
+	case "none":
+		return nil, errors.New("there is no such key")
+	case "panic":
+		panic("at the safe")
+	case "hang":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	secret, err := k.host.Secret(ctx, "token")
+	if err != nil {
+		return nil, err
+	}
+	k.asked++
+	var versions []plugin.KeyVersion
+	for n := k.asked; n > 0; n-- {
+		versions = append(versions, plugin.KeyVersion{ID: fmt.Sprint("v", n), Material: fmt.Append(nil, name, " ", n, " ", string(secret))})
+	}
+	return versions, nil
+}

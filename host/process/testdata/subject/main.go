@@ -53,6 +53,8 @@ func configure(c plugin.Config) (any, error) {
 		return &streamer{s}, nil
 	case "failure":
 		return &rescuer{s}, nil
+	case "keys":
+		return &keyed{subject: s}, nil
 	case "start":
 		return &starter{subject: s}, nil
 	case "done":
