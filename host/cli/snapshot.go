@@ -65,6 +65,7 @@ func policyState(tier, stage string, p engine.PolicyStatus) telemetry.PolicyStat
 		Waits: stats.Waits, Overloads: stats.Overloads, LinesLost: stats.LinesLost, Ticks: stats.Ticks,
 		BackgroundFailures: stats.BackgroundFailures,
 		Quarantined:        p.Health.Quarantined,
+		Down:               stats.Down,
 	}
 }
 

@@ -111,6 +111,8 @@ func health(p *printer, use engine.PolicyStatus) string {
 		return p.bad.Render("not loaded")
 	case h.Quarantined:
 		return p.bad.Render("quarantined") + " (" + h.Kind + ", probe in " + short(h.Retry) + ")"
+	case h.Stats.Down > 0:
+		return p.bad.Render(fmt.Sprintf("%d down", h.Stats.Down)) + " (next in " + short(h.Stats.Retry) + ")"
 	case h.Failures > 0:
 		return p.accent.Render(fmt.Sprintf("failing (%s, %d in a row)", h.Kind, h.Failures))
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/keyring"
@@ -142,6 +143,9 @@ type Stats struct {
 	Waits       uint64 `json:"waits"`        // acquisitions that had to wait
 	Overloads   uint64 `json:"overloads"`    // acquisitions that waited in vain
 	LinesLost   uint64 `json:"lines_lost"`   // log lines beyond the policy's limit
+	// Down are processes that ended and are started again: the first of them after Retry.
+	Down  int           `json:"down,omitempty"`
+	Retry time.Duration `json:"retry,omitempty"`
 	// BackgroundFailures count traps and timeouts in work that no exchange waited for,
 	// such as timers.
 	BackgroundFailures uint64 `json:"background_failures"`

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -51,6 +52,7 @@ type launch struct {
 type process struct {
 	child  *child
 	client *goplugin.Client
+	remote *remote
 	stream *stream
 	folder string // of its program and its sockets; nobody else may enter
 }
@@ -99,20 +101,21 @@ func (l *launch) open(ctx context.Context, q *process) (*pluginpb.Contract, erro
 	if err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
-	if err := conn.Ping(); err != nil {
-		return nil, fmt.Errorf("probe: %w", err)
-	}
-	remote, err := conn.Dispense(plugin.Name)
+	dispensed, err := conn.Dispense(plugin.Name)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return l.configure(ctx, q, remote.(pluginpb.PolicyClient))
+	q.remote = dispensed.(*remote)
+	if err := q.probe(ctx, l.limits.Start.D()); err != nil {
+		return nil, err
+	}
+	return l.configure(ctx, q)
 }
 
-func (l *launch) configure(ctx context.Context, q *process, remote pluginpb.PolicyClient) (*pluginpb.Contract, error) {
+func (l *launch) configure(ctx context.Context, q *process) (*pluginpb.Contract, error) {
 	bounded, cancel := context.WithTimeout(ctx, l.limits.Start.D())
 	defer cancel()
-	contract, err := remote.Configure(bounded, &pluginpb.Configuration{Policy: l.name, Config: l.config})
+	contract, err := q.remote.policy.Configure(bounded, &pluginpb.Configuration{Policy: l.name, Config: l.config})
 	if status.Code(err) == codes.InvalidArgument {
 		return nil, &policy.Error{Kind: policy.Config, Policy: l.name, Err: errors.New(status.Convert(err).Message())}
 	}
@@ -123,7 +126,7 @@ func (l *launch) configure(ctx context.Context, q *process, remote pluginpb.Poli
 		return nil, fmt.Errorf("%w: a source of keys has to prepare", errProtocol)
 	}
 	streaming, stop := context.WithCancel(context.Background())
-	carry, err := remote.Carry(streaming)
+	carry, err := q.remote.policy.Carry(streaming)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("open its stream: %w", err)
@@ -172,6 +175,12 @@ func (l *launch) settings(q *process, binary string) *goplugin.ClientConfig {
 	}
 }
 
+// remote is what a process serves.
+type remote struct {
+	policy pluginpb.PolicyClient
+	health healthpb.HealthClient
+}
+
 // client is the host's end of a policy as go-plugin takes it.
 type client struct {
 	goplugin.NetRPCUnsupportedPlugin
@@ -184,7 +193,7 @@ func (client) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error { return erro
 
 // GRPCClient follows goplugin.GRPCPlugin.
 func (client) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return pluginpb.NewPolicyClient(conn), nil
+	return &remote{policy: pluginpb.NewPolicyClient(conn), health: healthpb.NewHealthClient(conn)}, nil
 }
 
 // run carries exchanges until the process or ctx ends, and returns why.

@@ -31,7 +31,7 @@ type Policy struct {
 	visits  sync.Pool
 
 	mu sync.Mutex
-	up chan struct{} // closed when the next process comes up
+	up chan struct{} // closed when the next process comes up, or none will soon
 
 	created, discarded, waits, overloads atomic.Uint64
 }
@@ -48,7 +48,7 @@ var (
 )
 
 // errNoProcess says that all processes of a policy are down.
-var errNoProcess = errors.New("no process is up")
+var errNoProcess = errors.New("its processes are down")
 
 // Needs follows policy.Policy.
 func (p *Policy) Needs() policy.Needs { return p.needs }
@@ -79,7 +79,12 @@ func (p *Policy) Stats() policy.Stats {
 		if q := w.current.Load(); q != nil {
 			s.Instances++
 			s.MemoryBytes += q.memory()
+			continue
 		}
+		if wait := w.retry(); s.Down == 0 || wait < s.Retry {
+			s.Retry = wait
+		}
+		s.Down++
 	}
 	return s
 }
@@ -128,6 +133,10 @@ func (p *Policy) pick(x *exchange.Exchange) (*process, error) {
 		if q := p.least(); q != nil {
 			return q, nil
 		}
+		if err := p.quarantined(); err != nil {
+			// The exchanges that were with the processes count against the policy; this one need not.
+			return nil, &policy.Error{Kind: policy.Trap, Policy: p.name, Err: err, Secondary: true}
+		}
 		select {
 		case <-up:
 		case <-x.Context().Done():
@@ -139,7 +148,7 @@ func (p *Policy) pick(x *exchange.Exchange) (*process, error) {
 	}
 }
 
-// nextUp is closed when a process comes up.
+// nextUp is closed when a process comes up, or none will soon.
 func (p *Policy) nextUp() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

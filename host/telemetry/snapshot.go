@@ -41,6 +41,7 @@ type PolicyState struct {
 	Ticks              uint64 // metered cost
 	BackgroundFailures uint64 // in work that no exchange waited for
 	Quarantined        bool
+	Down               int
 }
 
 // TierState is the state of a tier's bulkhead and breaker.
@@ -89,6 +90,7 @@ var (
 	descCreated     = desc("policy_instances_created_total", "Instances started.", policyLabels...)
 	descBackground  = desc("policy_background_failures_total", "Traps and timeouts in work that no exchange waited for.", policyLabels...)
 	descDiscarded   = desc("policy_instances_discarded_total", "Instances thrown away after a failure.", policyLabels...)
+	descDown        = desc("policy_instances_down", "Processes that ended and are to be started again.", policyLabels...)
 	descWaits       = desc("policy_instance_waits_total", "Exchanges that had to wait for an instance.", policyLabels...)
 	descLinesLost   = desc("policy_log_lines_dropped_total", "Log lines of a policy beyond its limit.", policyLabels...)
 	descTicks       = desc("policy_ticks_total", "Metered cost of a policy's calls: about one for an instruction.", policyLabels...)
@@ -166,6 +168,7 @@ func (e emitter) policy(p *PolicyState) {
 	e.gauge(descMemory, float64(p.MemoryBytes), labels...)
 	e.counter(descCreated, p.Created, labels...)
 	e.counter(descDiscarded, p.Discarded, labels...)
+	e.gauge(descDown, float64(p.Down), labels...)
 	e.counter(descWaits, p.Waits, labels...)
 	e.counter(descOverloads, p.Overloads, labels...)
 	e.counter(descLinesLost, p.LinesLost, labels...)
@@ -201,6 +204,7 @@ func sumPolicies(states []PolicyState) []*PolicyState {
 		sum.MemoryBytes += p.MemoryBytes
 		sum.Created += p.Created
 		sum.Discarded += p.Discarded
+		sum.Down += p.Down
 		sum.Waits += p.Waits
 		sum.Overloads += p.Overloads
 		sum.LinesLost += p.LinesLost
