@@ -61,7 +61,7 @@ func Open(t testing.TB, a *policy.Artifact, guests wasm.Options, more string) *S
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	s.Settings, s.Keys = m.Policies[name], m.GrantedKeys(name)
+	s.Settings, s.Keys = m.Policies[name], m.GrantedKeys(name, nil)
 	s.Settings.Limits.Instances = 1 // so that what one exchange leaves behind shows in the next
 	s.Settings.Limits.Time = manifest.Duration(10 * time.Second)
 	if s.Bench, err = cli.OpenWorkbench(m, guests, Log(t)); err != nil {
