@@ -5,6 +5,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/policy"
 )
 
 // slicesOf writes a list of slices: entry, offset and length by turns.
@@ -70,6 +73,34 @@ func TestCacheComposes(t *testing.T) {
 	}
 	c.want(2, "compose", 0, 199, slicesOf(1, 0, 1))
 	c.want(2, "compose", 0, 600, slicesOf(1, 0, 1))
+}
+
+// Slices of files and of memory make one body.
+func TestCacheComposesFromDisk(t *testing.T) {
+	store, err := cache.Open(cache.Options{MemoryBytes: 1 << 20, Disk: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	c := newCacher(t, &policy.Cache{Space: store.Space("p")})
+	large := strings.Repeat("0123456789", 20<<10)
+	for _, body := range []string{large, "small"} {
+		c.respond(206, body)
+		c.want(0, "store", "key", body[:2], "", "", "")
+		_, _ = io.Copy(io.Discard, c.x.Response.Body)
+		c.next()
+	}
+	c.want(2, "lookup", "key")
+	c.want(0, "compose", 1, 206, slicesOf(1, 5, 100_000, 0, 1, 3, 1, 0, 7))
+	r := c.stay.response
+	got, err := io.ReadAll(r.Body)
+	if want := large[5:100_005] + "mal" + large[:7]; err != nil || string(got) != want || r.Length != int64(len(want)) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(want))
+	}
+	if err := r.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	c.next()
 }
 
 // What is not read is closed, too, and what is read is closed as soon as it has ended.

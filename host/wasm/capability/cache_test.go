@@ -441,28 +441,3 @@ func TestFlightsHammer(t *testing.T) {
 		t.Errorf("got %+v, %d fetched", s, fetched.Load())
 	}
 }
-
-// Whatever a guest passes, nothing breaks but the guest.
-func FuzzCache(f *testing.F) {
-	f.Add(uint8(5), []byte("key\x00value\x00"), uint64(1024), uint64(3), uint64(1024), uint64(3))
-	f.Add(uint8(4), []byte{}, uint64(0), uint64(200), ^uint64(0), uint64(5))
-	responses := newPolicyCache(f)
-	f.Fuzz(func(t *testing.T, which uint8, memory []byte, a, b, c, d uint64) {
-		r := newCacher(t, responses)
-		r.respond(200, "body", "a", "b")
-		r.instance.Memory().Write(1024, memory[:min(len(memory), 32<<10)])
-		call := r.module.Functions[int(which)%len(r.module.Functions)]
-		params := make([]uint64, len(call.Params))
-		for i := range params {
-			params[i] = [...]uint64{a, b, c, d}[i%4]
-			if call.Params[i] == wasm.I32 {
-				params[i] = uint64(uint32(params[i]))
-			}
-		}
-		_, _ = r.call("lookup", "key")
-		if _, err := r.callStack(call.Name, params); err != nil && !isOutside(err) {
-			t.Errorf("%s%v: %v", call.Name, params, err)
-		}
-		r.stay.end()
-	})
-}

@@ -183,3 +183,25 @@ fn as_many_parts_are_stored() {
     world.get(&[]);
     assert!(!world.get(&[]).forwarded);
 }
+
+/// Whatever parts there are, of whatever they lack one is fetched, and all get the bytes they ask for.
+#[test]
+fn the_bytes_are_those_that_were_asked_for() {
+    const WHOLE: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
+    let numbers: Vec<u8> = (0..WHOLE.len() as u8).collect();
+    let mut served = 0;
+    crate::random::bytes(&numbers, 200, |numbers| {
+        let mut world = world();
+        for pair in numbers.chunks_exact(2) {
+            let (first, last) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
+            let want = &WHOLE[usize::from(first)..=usize::from(last)];
+            let range = format!("{first}-{last}");
+            world.sends(&format!("bytes {range}/{}", WHOLE.len()), want, "\"a\"");
+            let (forwarded, status, has, body) = world.range(&format!("bytes={range}"));
+            assert_eq!((status, body.as_str()), (206, want), "{range} of {numbers:?}");
+            assert_eq!(has, format!("bytes {range}/{}", WHOLE.len()));
+            served += u32::from(!forwarded);
+        }
+    });
+    assert!(served > 1000, "only {served} were served from parts");
+}
