@@ -82,6 +82,7 @@ func (p *policy) inForce() *rules {
 
 // OnRequest follows plugin.RequestHandler.
 func (p *policy) OnRequest(ctx context.Context, x *plugin.Exchange) error {
+	x.Hold(0)
 	p.judge(ctx, x, nil)
 	return nil
 }
