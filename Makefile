@@ -42,6 +42,10 @@ fuzz: ## every fuzz target for FUZZ (10s)
 bench: ## Ergo beside nginx, HAProxy and Caddy, held against its goals; writes .bench/; FLAGS=-help lists flags
 	$(GO) run ./host/internal/bench $(FLAGS)
 
+.PHONY: bench-cache
+bench-cache: ## what a hit of the cache costs beside what is forwarded, held against goals; FLAGS='-rounds 3'
+	$(GO) run ./host/internal/bench -only ergo-0,ergo-hit,ergo-pass -scenarios 1KiB,64KiB,1MiB $(FLAGS)
+
 .PHONY: bench-wasm
 bench-wasm: ## what an instance costs, started, cloned, or fresh for each exchange, held against goals; FLAGS=-help lists flags
 	$(GO) run ./host/internal/benchwasm $(FLAGS)

@@ -52,9 +52,15 @@ type ergoSite struct {
 
 // target is Ergo with so many policies: none; api-key; or api-key and that many less one uses of headers.
 func (e ergo) target(policies int) target {
-	j := job{Keyed: policies > 0, Marks: max(0, policies-1)}
+	return e.with(fmt.Sprintf("ergo-%d", policies), job{Keyed: policies > 0, Marks: max(0, policies-1)})
+}
+
+// cache is Ergo with the policy cache, whose store has a disk tier.
+func (e ergo) cache(name string, does caching) target { return e.with(name, job{Cache: does}) }
+
+func (e ergo) with(name string, j job) target {
 	return target{
-		name: fmt.Sprintf("ergo-%d", policies),
+		name: name,
 		job:  j,
 		tool: tool{path: e.repository, version: e.version()},
 		prepare: func(s site) (command, error) {

@@ -26,6 +26,9 @@ func (g goal) met() bool { return g.Rounds > 0 && g.Measured <= g.AtMost }
 // noise is how much a figure may differ that is called unchanged.
 const noise = 1.1
 
+// hitCost is what a hit of the cache may cost, in multiples of an exchange that is forwarded.
+const hitCost = 0.6
+
 // newGoals are the goals, in the order of the report.
 func newGoals() []goal {
 	cpu := func(target, than, scenario string) func(figures) float64 {
@@ -56,6 +59,14 @@ func newGoals() []goal {
 			needs: "ergo-0 in 1KiB and 1MiB", value: readOf("ergo-0")},
 		{Name: "1 MiB with header policies is spliced: read into the process", Unit: "KiB a request", AtMost: 64,
 			needs: "ergo-2 in 1KiB and 1MiB", value: readOf("ergo-2")},
+		{Name: "1 KiB from the cache: CPU time of forwarding without policies", Unit: "times", AtMost: hitCost,
+			needs: "ergo-hit and ergo-0 in 1KiB", value: cpu("ergo-hit", "ergo-0", "1KiB")},
+		{Name: "1 KiB from the cache: CPU time of what the cache forwards", Unit: "times", AtMost: hitCost,
+			needs: "ergo-hit and ergo-pass in 1KiB", value: cpu("ergo-hit", "ergo-pass", "1KiB")},
+		{Name: "64 KiB from the cache: CPU time of forwarding without policies", Unit: "times", AtMost: hitCost,
+			needs: "ergo-hit and ergo-0 in 64KiB", value: cpu("ergo-hit", "ergo-0", "64KiB")},
+		{Name: "1 MiB from the cache's disk: CPU time of forwarding without policies", Unit: "times", AtMost: hitCost,
+			needs: "ergo-hit and ergo-0 in 1MiB", value: cpu("ergo-hit", "ergo-0", "1MiB")},
 		{Name: "an idle connection: resident memory", Unit: "KiB", AtMost: 6,
 			needs: "ergo-0 in " + idleScenario, value: func(f figures) float64 { return f.of("ergo-0", idleScenario).IdleBytes / (1 << 10) }},
 		{Name: "slow-loris connections beside the busy ones: p99 of that without them", Unit: "times", AtMost: noise,

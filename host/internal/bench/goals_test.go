@@ -19,6 +19,7 @@ func TestGoals(t *testing.T) {
 		add("nginx-njs", "1KiB", measurement{CPUMicros: 20})
 		add("ergo-0", "1KiB", measurement{CPUMicros: 11, P99Micros: 5000, ReadBytes: 1200})
 		add("ergo-2", "1KiB", measurement{CPUMicros: 12})
+		add("ergo-hit", "1KiB", measurement{CPUMicros: 5.5})
 		add("ergo-0", "1MiB", measurement{CPUMicros: 100, ReadBytes: 2048})
 		add("ergo-2", "1MiB", measurement{CPUMicros: 100, ReadBytes: 2048}) // whose counter says nothing for 1 KiB
 		add("ergo-0", slowScenario, measurement{P99Micros: 6000, CalmP99Micros: 6000 * slow})
@@ -39,6 +40,8 @@ func TestGoals(t *testing.T) {
 		"each further header-only Wasm policy":                                  {1.5, 1, 2, 2, "**not met**"},
 		"1 MiB without policies is spliced: read into the process":              {2, 2, 2, 3, "met"},
 		"1 MiB with header policies is spliced: read into the process":          {verdict: "-"},
+		"1 KiB from the cache: CPU time of forwarding without policies":         {0.5, 0.5, 0.5, 3, "met"},
+		"1 KiB from the cache: CPU time of what the cache forwards":             {verdict: "-"},
 		"an idle connection: resident memory":                                   {6, 4, 8, 2, "met"},
 		"slow-loris connections beside the busy ones: p99 of that without them": {1, 1, 1, 3, "met"},
 	} {

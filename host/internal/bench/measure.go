@@ -59,7 +59,7 @@ func (s *session) measure(ctx context.Context, at place, sc scenario, round int)
 const warmUp = time.Second
 
 func (s *session) load(at place, sc scenario, duration time.Duration) load {
-	l := load{url: "http://" + at.address + sc.path, key: apiKey, connections: s.connections, duration: duration}
+	l := load{url: "http://" + at.address + at.job.path(sc.path), key: apiKey, connections: s.connections, duration: duration}
 	if sc.kind == denied {
 		l.key = wrongKey
 	}

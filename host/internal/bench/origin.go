@@ -52,7 +52,7 @@ func startOrigin(ctx context.Context, nginx tool, dir string, scenarios []scenar
 		return origin{}, err
 	}
 	start, err := nginxCommand(nginx, dir, "origin.conf.tmpl", originSite{
-		Dir: dir, Listen: address, Root: root, Probe: probePath, Marks: allMarks(), User: nginxUser(),
+		Dir: dir, Listen: address, Root: root, Probe: probePath, Unstored: unstored, Marks: allMarks(), User: nginxUser(),
 	})
 	if err != nil {
 		return origin{}, err
@@ -72,8 +72,8 @@ func startOrigin(ctx context.Context, nginx tool, dir string, scenarios []scenar
 
 // originSite is what the template of the origin's configuration sees.
 type originSite struct {
-	Dir, Listen, Root, Probe, User string
-	Marks                          []string
+	Dir, Listen, Root, Probe, Unstored, User string
+	Marks                                    []string
 }
 
 func allMarks() []string {
@@ -114,9 +114,14 @@ func newOriginHandler(scenarios []scenario) http.Handler {
 		bodies[s.path] = s.body()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, found := bodies[r.URL.Path]
+		path, private := strings.CutPrefix(r.URL.Path, unstored)
+		body, found := bodies[path]
+		w.Header().Set("Cache-Control", "max-age=86400")
 		switch {
 		case found:
+			if private {
+				w.Header().Set("Cache-Control", "no-store")
+			}
 			w.Header().Set("Content-Type", "application/octet-stream")
 			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 			_, _ = w.Write(body) // a client that has gone is its own business

@@ -140,6 +140,7 @@ func (s *session) makeDir(name string) (string, error) {
 // place is where a target serves.
 type place struct {
 	dir, address string
+	job          job
 	pid          int // of its process tree; 0: there is no proxy
 }
 
@@ -184,7 +185,7 @@ func (s *session) measureTarget(ctx context.Context, t target, round int, progre
 
 // serve starts a target, checks that it does its job, and ends it when measure returns.
 func (s *session) serve(ctx context.Context, t target, measure func(at place) error) error {
-	at := place{address: s.origin.address}
+	at := place{address: s.origin.address, job: t.job}
 	if t.name != direct {
 		c, started, err := s.startTarget(ctx, t)
 		if err != nil {
@@ -222,5 +223,5 @@ func (s *session) startTarget(ctx context.Context, t target) (*child, place, err
 		c.stop()
 		return nil, place{}, err
 	}
-	return c, place{dir: dir, address: listen, pid: c.pid()}, nil
+	return c, place{dir: dir, address: listen, job: t.job, pid: c.pid()}, nil
 }

@@ -59,9 +59,10 @@ func TestGoOriginIsVerified(t *testing.T) {
 
 func TestManifest(t *testing.T) {
 	e := ergo{repository: "/repository", dir: t.TempDir(), build: func() (string, error) { return "/binary", nil }}
-	for policies, golden := range map[int]string{0: "proxy-0.toml", 2: "proxy-2.toml", 5: "proxy-5.toml"} {
+	for golden, target := range map[string]target{
+		"proxy-0.toml": e.target(0), "proxy-2.toml": e.target(2), "proxy-5.toml": e.target(5), "proxy-hit.toml": e.cache("ergo-hit", hits),
+	} {
 		dir := t.TempDir()
-		target := e.target(policies)
 		got, err := target.prepare(site{Dir: dir, Listen: "127.0.0.1:1", Origin: "127.0.0.1:2", Job: target.job})
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,27 @@ const maxMarks = 9
 type job struct {
 	Keyed bool // 401 unless the header x-api-key is apiKey
 	Marks int  // so many headers, see markName, are set to 1 on the request and on the response
+	Cache caching
+}
+
+// caching is what a target's cache does with the exchanges that it sees.
+type caching string
+
+const (
+	noCache caching = ""       // there is none
+	hits    caching = "hit"    // it answers from what it has stored
+	passes  caching = "passed" // it sends them on, and may not store the answers
+)
+
+// unstored is where the origin has every scenario's path once more, as what no cache may store.
+const unstored = "/unstored"
+
+// path is where a target with this job is asked for a scenario's path.
+func (j job) path(path string) string {
+	if j.Cache == passes {
+		return unstored + path
+	}
+	return path
 }
 
 // markName is the i-th header that a job adds, counted from 0.
@@ -32,6 +53,9 @@ func (j job) String() string {
 	}
 	if j.Marks > 0 {
 		parts = append(parts, fmt.Sprintf("%d+%d headers", j.Marks, j.Marks))
+	}
+	if j.Cache != noCache {
+		parts = append(parts, "cache: "+string(j.Cache))
 	}
 	if len(parts) == 0 {
 		return "forward"
@@ -81,7 +105,7 @@ func targets(t toolbox, e ergo) []target {
 	for _, policies := range []int{0, 1, 2, 5, 10} {
 		all = append(all, e.target(policies))
 	}
-	return all
+	return append(all, e.cache("ergo-hit", hits), e.cache("ergo-pass", passes))
 }
 
 // family is the part of a target's name before its variant.

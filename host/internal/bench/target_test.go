@@ -19,7 +19,7 @@ func TestSelectTargets(t *testing.T) {
 	for only, want := range map[string]string{
 		"":                targetNames(all),
 		"nginx":           "nginx",
-		"ergo":            "ergo-0 ergo-1 ergo-2 ergo-5 ergo-10",
+		"ergo":            "ergo-0 ergo-1 ergo-2 ergo-5 ergo-10 ergo-hit ergo-pass",
 		"ergo-10,none":    "none ergo-10",
 		"caddy-plain":     "caddy-plain",
 		"haproxy-lua,hap": "error",
@@ -52,6 +52,7 @@ func TestJobString(t *testing.T) {
 		"forward":          {},
 		"key":              {Keyed: true},
 		"key, 4+4 headers": {Keyed: true, Marks: 4},
+		"cache: hit":       {Cache: hits},
 	} {
 		if got := j.String(); got != want {
 			t.Errorf("%+v is %q, want %q", j, got, want)

@@ -22,15 +22,8 @@ func verify(ctx context.Context, address string, j job, scenarios []scenario) er
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10}}
 	base := "http://" + address
 	for _, s := range scenarios {
-		a, err := fetch(ctx, client, base+s.path, apiKey)
-		if err != nil {
+		if err := verifyAnswer(ctx, client, base, j, s); err != nil {
 			return err
-		}
-		if err := a.checkPassed(j, s.path); err != nil {
-			return err
-		}
-		if !bytes.Equal(a.body, s.body()) {
-			return fmt.Errorf("GET %s: %d bytes arrived that are not the origin's %d", s.path, len(a.body), s.bytes)
 		}
 	}
 	if err := verifyMarks(ctx, client, base, j); err != nil {
@@ -46,6 +39,31 @@ func verify(ctx context.Context, address string, j job, scenarios []scenario) er
 		}
 		if a.status != http.StatusUnauthorized {
 			return fmt.Errorf("GET %s with key %q: status %d, want 401", scenarios[0].path, key, a.status)
+		}
+	}
+	return nil
+}
+
+// verifyAnswer checks the answer to a scenario's request: of a cache the second, which it may have stored.
+func verifyAnswer(ctx context.Context, client *http.Client, base string, j job, s scenario) error {
+	path, times := j.path(s.path), 1
+	if j.Cache != noCache {
+		times = 2
+	}
+	for seen := range times {
+		a, err := fetch(ctx, client, base+path, apiKey)
+		if err != nil {
+			return err
+		}
+		if err := a.checkPassed(j, path); err != nil {
+			return err
+		}
+		if !bytes.Equal(a.body, s.body()) {
+			return fmt.Errorf("GET %s: %d bytes arrived that are not the origin's %d", path, len(a.body), s.bytes)
+		}
+		said := a.header.Get("Cache-Status")
+		if hit, want := strings.Contains(said, "; hit"), j.Cache == hits && seen == 1; hit != want {
+			return fmt.Errorf("GET %s for the %d. time: Cache-Status is %q; from the cache: %v, want %v", path, seen+1, said, hit, want)
 		}
 	}
 	return nil

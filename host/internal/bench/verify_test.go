@@ -63,3 +63,41 @@ func TestVerify(t *testing.T) {
 		}
 	}
 }
+
+// A fakeCache stores nothing, whatever it says: one answer's Cache-Status after the other, the last for all others.
+type fakeCache struct {
+	origin http.Handler
+	says   []string
+	asked  int
+}
+
+func (c *fakeCache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != probePath {
+		w.Header().Set("Cache-Status", c.says[min(c.asked, len(c.says)-1)])
+		c.asked++
+	}
+	c.origin.ServeHTTP(w, r)
+}
+
+func TestVerifyCache(t *testing.T) {
+	scenarios := []scenario{{name: "1KiB", path: "/1KiB", bytes: 1 << 10}}
+	miss, hit := "ergo; fwd=uri-miss; stored", "ergo; hit; ttl=9"
+	for _, c := range []struct {
+		does caching
+		says []string
+		want string
+	}{
+		{hits, []string{miss, hit}, ""},
+		{hits, []string{miss, miss}, "GET /1KiB for the 2. time"},
+		{hits, []string{hit, hit}, "GET /1KiB for the 1. time"},
+		{passes, []string{miss}, ""},
+		{passes, []string{miss, hit}, "GET /unstored/1KiB for the 2. time"},
+	} {
+		server := httptest.NewServer(&fakeCache{origin: newOriginHandler(scenarios), says: c.says})
+		err := verify(t.Context(), server.Listener.Addr().String(), job{Cache: c.does}, scenarios)
+		server.Close()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, %q: error %v, want one with %q", c.does, c.says, err, c.want)
+		}
+	}
+}
