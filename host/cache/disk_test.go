@@ -102,6 +102,31 @@ func TestDiskOutlivesTheProcess(t *testing.T) {
 	testParts(t, sp)
 }
 
+// A body is large from the first byte on that makes it so, however it came.
+func TestFromWhenOnBodiesAreLarge(t *testing.T) {
+	s := openAgain(t, onFolder(t, 1<<20, 64<<20)) // 64 KiB and more are large
+	defer closeStore(t, s)
+	for size, want := range map[int]bool{64<<10 - 1: false, 64 << 10: true, 64<<10 + 1: true} {
+		for _, known := range []bool{false, true} {
+			h := head("v")
+			if known {
+				h.Size = int64(size)
+			}
+			put(t, s.Space("p"), "k", h, strings.Repeat("x", size))
+			set := s.Space("p").Lookup("k")
+			r, err := set.At(0).Open(0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, got := r.(*Section); got != want {
+				t.Errorf("%d bytes, size known: %v: on disk %v, want %v", size, known, got, want)
+			}
+			_ = r.Close()
+			set.Close()
+		}
+	}
+}
+
 func TestLargeBodiesAreSections(t *testing.T) {
 	s := openAgain(t, onFolder(t, 1<<20, 64<<20)) // 64 KiB and more are large
 	large := make([]byte, 300_000)

@@ -73,7 +73,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 // add adds to the body, which has n bytes then.
 func (w *Writer) add(p []byte, n int64) error {
 	s := w.space.store
-	if w.spill == nil && n > int64(cap(w.data)) {
+	if w.spill == nil && (n > int64(cap(w.data)) || s.disk != nil && n >= s.large) {
 		err := ErrFull
 		if s.disk == nil || n < s.large {
 			err = w.grow(min(max(n, 2*int64(cap(w.data)), firstBytes), w.limit))
