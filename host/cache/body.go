@@ -158,6 +158,12 @@ func (s *Section) Read(p []byte) (int, error) {
 	return n, short(err, s.left)
 }
 
+// File follows http1.OnFile.
+func (s *Section) File() (f *os.File, n int64) { return s.file, s.left }
+
+// Sent follows http1.OnFile.
+func (s *Section) Sent(n int64) { s.left -= n }
+
 // WriteTo writes what is left. A connection that reads from files by itself has
 // the kernel move the bytes.
 func (s *Section) WriteTo(w io.Writer) (int64, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/cache/shared"
+	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/state"
@@ -23,6 +24,9 @@ type caches struct {
 	mu     sync.Mutex
 	byName map[string]*policy.Cache
 }
+
+// The kernel moves what is on disk.
+var _ http1.OnFile = (*cache.Section)(nil)
 
 // openCaches opens the store. Its settings are those of the first manifest, until a
 // restart.

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"bytes"
 	"errors"
 	"io"
 )
@@ -31,18 +30,14 @@ func (e *BodyError) Unwrap() error { return e.Err }
 // Buffered is a body whose first bytes are in memory. Reading it yields them
 // and then the rest. It is not safe for concurrent use.
 type Buffered struct {
-	head   []byte
-	reader bytes.Reader
-	rest   io.ReadCloser // nil once the whole body is in head
+	head []byte
+	next int           // place in head of the byte to be read next
+	rest io.ReadCloser // nil once the whole body is in head
 }
 
 // NewBuffered makes a body of bytes that are in memory already; they must not be
 // written to any more.
-func NewBuffered(whole []byte) *Buffered {
-	b := &Buffered{head: whole}
-	b.reader.Reset(whole)
-	return b
-}
+func NewBuffered(whole []byte) *Buffered { return &Buffered{head: whole} }
 
 // Peek reads up to max bytes of body into memory; body may be nil. The result
 // stands for the whole body. An error of body other than io.EOF is returned.
@@ -53,7 +48,6 @@ func Peek(body io.ReadCloser, max int64) (*Buffered, error) {
 	}
 	head, err := io.ReadAll(io.LimitReader(body, max))
 	b.head = head
-	b.reader.Reset(head)
 	if err == nil && int64(len(head)) < max {
 		b.rest = nil
 		err = body.Close()
@@ -84,14 +78,26 @@ func (b *Buffered) Rewind() bool {
 	if !b.Whole() {
 		return false
 	}
-	b.reader.Reset(b.head)
+	b.next = 0
 	return true
 }
 
+// Unread lends what is in memory and was not read yet, as Bytes does. Skip says how many
+// bytes of it were taken: the next Read goes on after them.
+func (b *Buffered) Unread() []byte { return b.head[b.next:] }
+
+// Skip ends what Unread began.
+func (b *Buffered) Skip(n int) { b.next += n }
+
+// Ready reports that the next Read has bytes, or the end, at once.
+func (b *Buffered) Ready() bool { return b.next < len(b.head) || b.rest == nil }
+
 // Read follows io.Reader.
 func (b *Buffered) Read(p []byte) (int, error) {
-	if b.reader.Len() > 0 {
-		return b.reader.Read(p)
+	if unread := b.Unread(); len(unread) > 0 {
+		n := copy(p, unread)
+		b.next += n
+		return n, nil
 	}
 	if b.rest == nil {
 		return 0, io.EOF

@@ -84,3 +84,29 @@ func TestBuffer(t *testing.T) {
 		t.Error("a body that isn't there is not empty")
 	}
 }
+
+func TestUnread(t *testing.T) {
+	b := NewBuffered([]byte("abcdef"))
+	two := make([]byte, 2)
+	if n, err := b.Read(two); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	if got := string(b.Unread()); got != "cdef" || !b.Ready() {
+		t.Errorf("after two: got %q, ready %v", got, b.Ready())
+	}
+	b.Skip(3)
+	if rest, err := io.ReadAll(b); string(rest) != "f" || err != nil || len(b.Unread()) != 0 || !b.Ready() {
+		t.Errorf("after five: got %q, %v", rest, err)
+	}
+	if !b.Rewind() || string(b.Unread()) != "abcdef" {
+		t.Errorf("from the start: got %q", b.Unread())
+	}
+	head, err := Peek(io.NopCloser(strings.NewReader("abcdef")), 2)
+	if err != nil || string(head.Unread()) != "ab" {
+		t.Fatalf("got %q, %v", head.Unread(), err)
+	}
+	head.Skip(2)
+	if rest, err := io.ReadAll(head); head.Ready() || string(rest) != "cdef" || err != nil {
+		t.Errorf("the rest is %q, %v; ready: %v", rest, err, head.Ready())
+	}
+}

@@ -1,6 +1,10 @@
 package http1
 
-import "github.com/ergoproxy/ergo/host/http1/socket"
+import (
+	"os"
+
+	"github.com/ergoproxy/ergo/host/http1/socket"
+)
 
 // Spliceable is a body, or a tunnel, whose next bytes can be had without Read:
 // some wait in memory, others can be moved by the kernel. What wraps a body and
@@ -18,6 +22,23 @@ type Spliceable interface {
 	// those of c, were taken, and how c failed: nil if it did not, or if what failed
 	// was where they went. Read goes on after them, to io.EOF if nothing is left.
 	Spliced(n int64, err error)
+}
+
+// InMemory is a body some of which can be written from where it is.
+type InMemory interface {
+	// Unread lends the body's next bytes, until it is closed; none: use Read. Nobody
+	// reads the body before Skip says how many of them were taken.
+	Unread() []byte
+	Skip(n int)
+}
+
+// OnFile is a body that the kernel can move from a file.
+type OnFile interface {
+	// File returns a file at the place of the body's next byte, and how many are left.
+	// Nobody reads the body before Sent says how many of them were taken, which
+	// has moved the file's place.
+	File() (f *os.File, n int64)
+	Sent(n int64)
 }
 
 // Ready is a body that knows whether its next Read has to wait. What is on its

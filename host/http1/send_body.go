@@ -25,7 +25,14 @@ func (k *call) sendBody() *exchange.SendError {
 		return k.sendEnd()
 	}
 	m := mover{k: k, body: resp.Body, length: length, chunked: k.response.Framing.Chunked}
-	m.lender, _ = resp.Body.(Spliceable)
+	switch body := resp.Body.(type) {
+	case Spliceable:
+		m.lender = body
+	case InMemory:
+		m.held = body
+	case OnFile:
+		m.file = body
+	}
 	m.ready, _ = resp.Body.(Ready)
 	m.prompt = length < 0 || isStream(&resp.Header)
 	if err := m.move(); err != nil {
@@ -70,7 +77,9 @@ type mover struct {
 	k       *call
 	body    io.Reader
 	lender  Spliceable // body, if it is that
-	ready   Ready      // body, if it is that
+	held    InMemory   // likewise
+	file    OnFile     // likewise
+	ready   Ready      // likewise
 	length  int64      // exchange.UnknownLength if that is what it is
 	moved   int64
 	chunked bool

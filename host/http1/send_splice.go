@@ -17,9 +17,62 @@ const (
 // lend moves what of the body can be had without Read: what is in memory, and
 // what the kernel moves. It reports whether there was something.
 func (m *mover) lend() (lent bool, err *exchange.SendError) {
-	if m.lender == nil {
+	switch {
+	case m.lender != nil:
+		return m.lendSource()
+	case m.held != nil:
+		return m.lendMemory()
+	case m.file != nil:
+		return m.lendFile()
+	}
+	return false, nil
+}
+
+// lendMemory writes a piece of what is in memory: one, because a client has so long for
+// each.
+func (m *mover) lendMemory() (lent bool, err *exchange.SendError) {
+	piece := m.held.Unread()
+	piece = piece[:min(len(piece), copyBytes)]
+	if len(piece) == 0 {
 		return false, nil
 	}
+	if m.length >= 0 && int64(len(piece)) > m.length-m.moved {
+		return false, m.k.readError(errTooMuch)
+	}
+	if err := m.memory(piece); err != nil {
+		return false, writeError(err)
+	}
+	m.held.Skip(len(piece))
+	m.moved += int64(len(piece))
+	return true, nil
+}
+
+// lendFile has the kernel move what is on a file.
+func (m *mover) lendFile() (lent bool, err *exchange.SendError) {
+	k := m.k
+	from, n := m.file.File()
+	if n < leastSplice || m.chunked || !k.conn.socket.CanSendFile() {
+		return false, nil
+	}
+	if m.length >= 0 && n > m.length-m.moved {
+		return false, k.readError(errTooMuch)
+	}
+	if err := k.flush(); err != nil {
+		return false, writeError(err)
+	}
+	k.conn.spliceBy()
+	sent, broke := k.conn.socket.SendFile(from, n)
+	k.x.ResponseBytes += sent
+	m.file.Sent(sent)
+	m.moved += sent
+	if read, ok := broke.(*socket.ReadError); ok {
+		return false, k.readError(read.Err)
+	}
+	k.lost(broke)
+	return true, writeError(broke)
+}
+
+func (m *mover) lendSource() (lent bool, err *exchange.SendError) {
 	from, waiting, n, ok := m.lender.SpliceSource()
 	if !ok {
 		return false, nil

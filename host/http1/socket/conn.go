@@ -27,7 +27,7 @@ type Conn struct {
 
 	read, write deadline
 	interrupted atomic.Bool
-	rest        io.LimitedReader // of Splice
+	rest        io.LimitedReader // of Splice and SendFile
 	one         [1]byte          // of Unasked
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"syscall"
 
@@ -38,6 +39,28 @@ func (c *Conn) Splice(from *Conn, n int64) (moved int64, err error) {
 	case err == nil && moved < n:
 		return moved, &ReadError{io.ErrUnexpectedEOF}
 	case err != nil && !c.broke(from, err):
+		return moved, &ReadError{err}
+	}
+	return moved, err
+}
+
+// CanSendFile reports whether SendFile moves bytes without passing them through the
+// process: c is plain TCP, and the system's sendfile(2) waits as splice(2) does.
+func (c *Conn) CanSendFile() bool {
+	_, plain := c.conn.(*net.TCPConn)
+	return plain && runtime.GOOS == "linux"
+}
+
+// SendFile moves the n bytes of a file that are at its place, fewer with an error. It is a
+// *ReadError if the file broke, with io.ErrUnexpectedEOF if it is too short.
+func (c *Conn) SendFile(from *os.File, n int64) (moved int64, err error) {
+	c.rest.R, c.rest.N = from, n
+	moved, err = io.Copy(c.conn, &c.rest)
+	c.rest.R = nil
+	switch {
+	case err == nil && moved < n:
+		return moved, &ReadError{io.ErrUnexpectedEOF}
+	case errors.Is(err, syscall.EIO):
 		return moved, &ReadError{err}
 	}
 	return moved, err
