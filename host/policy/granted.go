@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"sync"
+
 	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
@@ -29,6 +31,7 @@ type Cache struct {
 	Space     *cache.Space
 	Fetches   cache.Flights // exchanges that others wait for
 	Refreshes cache.Flights // requests that are repeated to renew what is stored
+	Visits    sync.Pool     // what the capability keeps of exchanges, to be used again
 }
 
 // KV is what a policy remembers from one exchange to the next. It belongs to the

@@ -21,6 +21,9 @@ import (
 // the policy to say; bodies never reach it.
 //
 //	scheme(buf, limit) -> len                           "http" or "https", as the client speaks
+//	get_request(buf, limit) -> i64                      count<<32 | len of its head, see below
+//	get_response(buf, limit) -> i64                     count<<32 | len of the fields of the response at hand; 0: there is none
+//	amend(changes, len) -> status                       changes the fields of the response at hand; at most 16 KiB
 //	lookup(key, key_len) -> count                       entries under a key, newest first; -1: a bad key
 //	get_entry(i, buf, limit) -> len                     what there is of an entry, see below; -1: there is none
 //	get_fields(i, buf, limit) -> i64                    count<<32 | len of "name\0value\0" for each, names in lower case; -1: none
@@ -45,6 +48,16 @@ import (
 //
 // in little-endian order. Like the other getters it writes only what fits, and returns the
 // length in either case.
+//
+// Heads come whole, and changes go all at once, because a call costs more than what it carries: a hit
+// is a handful of calls, whatever the request. get_request writes "1" if the request is a refresh, and
+// in any case
+//
+//	"\0method\0scheme\0target\0" and "name\0value\0" for each field, names in lower case
+//
+// of which the first is host, if the request has one. get_response writes fields alone. A change is an
+// operation, a name, NUL, a value, NUL: = is to replace a field, + to add one, - to remove it, whatever
+// the value. If one of them is not sound none is made; of what frames the message none ever is.
 //
 // serve makes the response: of the status given, with the entry's fields and length bytes of
 // its body from offset on, -1: to its end; without a body for HEAD and 304. Header functions act on
@@ -79,6 +92,9 @@ func Cache() wasm.HostModule {
 	const i32, i64 = wasm.I32, wasm.I64
 	return wasm.HostModule{Name: "ergo_cache", Functions: []wasm.HostFunction{
 		function("scheme", 2, one, getScheme),
+		{Name: "get_request", Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i64}, Call: api.GoModuleFunc(getCacheRequest)},
+		{Name: "get_response", Params: []api.ValueType{i32, i32}, Results: []api.ValueType{i64}, Call: api.GoModuleFunc(getCacheResponse)},
+		function("amend", 2, one, amendCache),
 		function("lookup", 2, one, lookupCache),
 		function("get_entry", 3, one, getCacheEntry),
 		{Name: "get_fields", Params: []api.ValueType{i32, i32, i32}, Results: []api.ValueType{i64}, Call: api.GoModuleFunc(getCacheFields)},
@@ -98,6 +114,7 @@ func Cache() wasm.HostModule {
 
 const (
 	maxVariant         = 1 << 10
+	maxScratch         = 16 << 10
 	maxMemo            = 8 << 10
 	storeIsFull status = 4 // of the cache's functions
 
@@ -112,12 +129,14 @@ const (
 type cacheVisit struct {
 	x       *exchange.Exchange
 	cache   *policy.Cache
-	key     string // looked up last
+	key     []byte // looked up last
 	set     cache.Set
 	entries []*cache.Entry // of the set, as they were updated
 	memo    []byte
 	scratch []byte
 	ready   exchange.Response
+	served  *exchange.Header // of the response that was made of an entry; nil: none was
+	changed int              // bytes of what was changed of fields
 
 	flight  *cache.Flight // that it leads; nil: none
 	taken   *capture      // the response that it stores; nil: none
@@ -141,7 +160,12 @@ func cacheOf(ctx context.Context) *cacheVisit {
 	if v, there := call.Visit.Kept().(*cacheVisit); there {
 		return v
 	}
-	v := &cacheVisit{x: x, cache: granted(call).Cache}
+	c := granted(call).Cache
+	v, again := c.Visits.Get().(*cacheVisit)
+	if !again {
+		v = new(cacheVisit)
+	}
+	v.x, v.cache = x, c
 	call.Visit.Keep(v)
 	return v
 }
@@ -151,7 +175,12 @@ func (v *cacheVisit) End() {
 	v.set.Close()
 	if v.flight != nil {
 		v.flight.HandOver()
-		v.flight = nil
+	}
+	c := v.cache
+	clear(v.entries)
+	*v = cacheVisit{key: v.key[:0], entries: v.entries[:0], memo: v.memo[:0], scratch: v.scratch[:0]}
+	if cap(v.scratch) <= maxScratch {
+		c.Visits.Put(v)
 	}
 }
 
@@ -192,14 +221,12 @@ func lookupCache(ctx context.Context, mod api.Module, stack []uint64) {
 		stack[0] = none
 		return
 	}
-	if v.key != view(key) {
-		v.key = string(key)
-	}
-	v.set = v.cache.Space.Lookup(v.key)
+	v.key = append(v.key[:0], key...)
+	v.set = v.cache.Space.Lookup(view(v.key))
 	if v.set.Len() == 0 && v.cache.Space.Shared() {
 		call := wasm.CallOf(ctx)
 		call.Pause()
-		v.set = v.cache.Space.Fetch(v.x.Context(), v.key)
+		v.set = v.cache.Space.Fetch(v.x.Context(), string(v.key))
 		call.Resume()
 	}
 	for i := range v.set.Len() {
@@ -238,23 +265,7 @@ func getCacheFields(ctx context.Context, mod api.Module, stack []uint64) {
 		stack[0] = ^uint64(0)
 		return
 	}
-	b := v.scratch[:0]
-	for _, f := range e.Header.Fields() {
-		b = append(appendLower(b, f.Name), 0)
-		b = append(append(b, f.Value...), 0)
-	}
-	v.scratch = b
-	stack[0] = uint64(e.Header.Len())<<32 | give(mod, stack[1], stack[2], view(b))
-}
-
-func appendLower(b []byte, name string) []byte {
-	for _, c := range []byte(name) {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		b = append(b, c)
-	}
-	return b
+	stack[0] = v.giveFields(mod, stack[1:], v.scratch[:0], e.Header.Len(), &e.Header)
 }
 
 func storeCache(ctx context.Context, mod api.Module, stack []uint64) {
@@ -382,7 +393,7 @@ func refreshCache(ctx context.Context, _ api.Module, stack []uint64) {
 		stack[0] = tooLate
 		return
 	}
-	flight, first := v.cache.Refreshes.Join(v.key)
+	flight, first := v.cache.Refreshes.Join(string(v.key))
 	if !first {
 		stack[0] = ok // somebody does it
 		return

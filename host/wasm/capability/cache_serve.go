@@ -102,7 +102,7 @@ func (v *cacheVisit) serve(visit wasm.Visit, e *cache.Entry, code int, slices []
 		r.Body = body
 	}
 	v.land(false)
-	visit.Respond(r)
+	v.served = visit.Respond(r)
 	return ok
 }
 

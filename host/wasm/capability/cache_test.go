@@ -23,6 +23,7 @@ import (
 // stay is an exchange's visit as an ABI has it.
 type stay struct {
 	response *exchange.Response
+	header   exchange.Header // of it, its own
 	wait     func()
 	kept     wasm.Ender
 	passed   bool
@@ -32,6 +33,8 @@ var _ wasm.Visit = (*stay)(nil)
 
 // Respond follows wasm.Visit.
 func (s *stay) Respond(r *exchange.Response) *exchange.Header {
+	s.header.CopyFrom(&r.Header)
+	r.Header = s.header
 	s.response = r
 	return &r.Header
 }
@@ -52,7 +55,7 @@ func (s *stay) end() {
 	if s.kept != nil {
 		s.kept.End()
 	}
-	*s = stay{}
+	*s = stay{header: s.header}
 }
 
 // cacher is a guest with a cache, and an exchange of which it has a response.

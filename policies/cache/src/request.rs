@@ -1,6 +1,6 @@
 //! The request phase: answer from what is stored, or send the request on.
 
-use ergo_sdk::cache::{self, CacheError, Joined};
+use ergo_sdk::cache::{self, CacheError, Joined, RequestHead};
 use ergo_sdk::{Flow, Request, Target, clock};
 
 use crate::Cache;
@@ -33,8 +33,8 @@ const NOT_SELECTING: [&str; 12] = [
 struct Visit<'a> {
     cache: &'a Cache,
     request: &'a Request,
-    /// Names of its fields, in lower case.
-    names: Vec<String>,
+    /// Its head, as the client sent it.
+    head: RequestHead,
     memo: Memo,
     now: i64,
 }
@@ -50,34 +50,34 @@ pub fn now() -> i64 {
 impl Cache {
     /// Answers a request or sends it on.
     pub fn visit(&self, request: &Request) -> Flow {
-        let method = request.method();
-        let target = request.target();
-        if let Some(flow) = self.purged(request, &method, &target) {
+        let head = RequestHead::read();
+        let target = Target::new(head.target().to_vec());
+        if let Some(flow) = self.purged(request, &head, &target) {
             return flow;
         }
-        let role = match method.as_slice() {
+        let role = match head.method() {
             b"GET" => Role::Get,
             b"HEAD" => Role::Head,
             b"OPTIONS" | b"TRACE" | b"CONNECT" => return Flow::Continue,
             _ => Role::Unsafe,
         };
-        let names = request.headers().names();
-        let names: Vec<String> =
-            names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-        if names.iter().any(|name| name == "upgrade") {
+        if head.has("upgrade") {
             return Flow::Continue;
         }
-        let memo = Memo { role, post: method == b"POST", ..Memo::default() };
-        Visit { cache: self, request, names, memo, now: now() }.decide(target)
+        let memo = Memo { role, post: head.method() == b"POST", ..Memo::default() };
+        Visit { cache: self, request, head, memo, now: now() }.decide(target)
     }
 
     /// Does what a request to purge says; `None` if it is none.
-    fn purged(&self, request: &Request, method: &[u8], target: &Target) -> Option<Flow> {
+    fn purged(&self, request: &Request, head: &RequestHead, target: &Target) -> Option<Flow> {
         let purge = self.settings.purge.as_ref()?;
-        let field = |name: &str| request.headers().values(name).only().unwrap_or_default().to_vec();
+        let only = |name: &str| {
+            let mut values = head.values(name);
+            values.next().filter(|_| values.next().is_none()).unwrap_or_default()
+        };
         let client = request.client_ip();
-        let command =
-            purge.read(method, target, &client, &field("authorization"), &field("purge-mode"));
+        let (authorization, mode) = (only("authorization"), only("purge-mode"));
+        let command = purge.read(head.method(), target, &client, authorization, mode);
         let (what, soft) = match command {
             Command::None => return None,
             Command::Forbidden => return Some(refusal(request, 403, "purging is not allowed\n")),
@@ -86,13 +86,13 @@ impl Cache {
             }
             Command::Purge { what, soft } => (what, soft),
         };
-        let (scheme, host) = (cache::scheme(), request.host());
+        let (scheme, host) = (head.scheme(), head.host());
         let rules = &self.settings.key;
-        let url = |target: &[u8]| self.url(&scheme, &host, target);
+        let url = |target: &[u8]| self.url(scheme, host, target);
         let text = match what {
             What::This => url(target.as_bytes()),
             What::Url(target) => url(&target),
-            What::Prefix(start) => [rules.prefix(&scheme, &host), start].concat(),
+            What::Prefix(start) => [rules.prefix(scheme, host), start].concat(),
             What::Tag(tag) => return Some(purge_answer(request, cache::Purge::Tag(&tag), soft)),
         };
         Some(purge_answer(request, cache::Purge::Prefix(&text), soft))
@@ -125,15 +125,11 @@ fn purge_answer(request: &Request, what: cache::Purge, soft: bool) -> Flow {
 
 impl Visit<'_> {
     fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.head.has(name)
     }
 
-    /// The values of a field, without a call for one that is not there.
     fn values(&self, name: &str) -> Vec<Vec<u8>> {
-        if !self.has(name) {
-            return Vec::new();
-        }
-        self.request.headers().values(name).iter().map(<[u8]>::to_vec).collect()
+        self.head.values(name).map(<[u8]>::to_vec).collect()
     }
 
     fn joined(&self, name: &str) -> Vec<u8> {
@@ -144,8 +140,8 @@ impl Visit<'_> {
         let settings = &self.cache.settings;
         let reduced = settings.key.reduced(&target);
         let target = reduced.as_deref().unwrap_or(target.as_bytes()).to_vec();
-        self.memo.scheme = cache::scheme();
-        self.memo.host = self.request.host();
+        self.memo.scheme = self.head.scheme().to_vec();
+        self.memo.host = self.head.host().to_vec();
         self.memo.authorized = self.has("authorization");
         self.memo.cookies = self.has("cookie");
         self.read_directives();
@@ -162,7 +158,7 @@ impl Visit<'_> {
             self.memo.bypass = true;
             return self.forward(Forwarded::Bypass, None);
         }
-        if cache::is_refresh() {
+        if self.head.is_refresh() {
             return self.refresh();
         }
         self.memo.asked.none_match = self.joined("if-none-match");
@@ -336,18 +332,19 @@ impl Visit<'_> {
     /// Keeps the fields that a response may vary by.
     fn remember_fields(&mut self) {
         let mut room = MAX_FIELDS;
-        for name in &self.names {
-            if NOT_SELECTING.contains(&name.as_str()) {
+        for (at, (name, _)) in self.head.fields().enumerate() {
+            let seen = self.head.fields().take(at).any(|(known, _)| known == name);
+            if seen || NOT_SELECTING.contains(&name) {
                 continue;
             }
             let values = self.values(name);
             let size = name.len() + values.iter().map(|value| value.len() + 4).sum::<usize>() + 8;
             if size > room {
-                self.memo.missing.push(name.clone());
+                self.memo.missing.push(name.to_owned());
                 continue;
             }
             room -= size;
-            self.memo.fields.push((name.clone(), values));
+            self.memo.fields.push((name.to_owned(), values));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The response phase: store what came, renew what was asked about, or bridge a failure.
 
-use ergo_sdk::cache::{self, Head};
+use ergo_sdk::cache::{self, Changes, Head};
 use ergo_sdk::{Headers, Response, clock};
 
 use crate::Cache;
@@ -93,17 +93,16 @@ impl Return<'_> {
             self.cache.passes.learn(&self.memo.key, self.now);
         }
         cache::release();
-        serve::finish(&self.cache.settings, self.headers, &Status { detail, ..self.forwarded() });
+        self.finish(Status { detail, ..self.forwarded() });
+    }
+
+    /// Says what became of the response at hand. Where that can't be, it passes as it is.
+    fn finish(&self, status: Status) {
+        let _ = serve::finish(&self.cache.settings, Changes::new(), &status);
     }
 
     fn fields(&self) -> Fields {
-        let names = self.headers.names();
-        let names = names.iter().map(|name| String::from_utf8_lossy(name).into_owned());
-        Fields(names.flat_map(|name| self.values(&name)).collect())
-    }
-
-    fn values(&self, name: &str) -> Vec<(String, Vec<u8>)> {
-        self.headers.values(name).iter().map(|value| (name.to_owned(), value.to_vec())).collect()
+        Fields(cache::response_fields())
     }
 
     fn asked(&self) -> Asked {
@@ -186,11 +185,7 @@ impl Return<'_> {
             Ok(()) => {
                 self.cache.passes.forget(&self.memo.key);
                 let ttl = Some(plan.meta.left(self.now));
-                serve::finish(
-                    settings,
-                    self.headers,
-                    &Status { stored: true, ttl, ..self.forwarded() },
-                );
+                self.finish(Status { stored: true, ttl, ..self.forwarded() });
             }
             Err(_) => self.pass("the store does not take it"),
         }
@@ -271,11 +266,7 @@ impl Return<'_> {
         if !agrees {
             let _ = cache::purge(cache::Purge::Key(&self.memo.key), true);
         } else if self.update(&found, Fields(cache::fields(index)), &fields).is_some() {
-            return serve::finish(
-                &self.cache.settings,
-                self.headers,
-                &Status { stored: true, ..self.forwarded() },
-            );
+            return self.finish(Status { stored: true, ..self.forwarded() });
         }
         self.pass("");
     }

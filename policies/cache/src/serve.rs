@@ -1,7 +1,6 @@
 //! Makes the exchange's response from a stored one (RFC 9111 section 4).
 
-use ergo_sdk::Headers;
-use ergo_sdk::cache::{self, CacheError};
+use ergo_sdk::cache::{self, CacheError, Changes};
 
 use crate::answer::{Answer, Asked, NOT_IN_304, answer};
 use crate::config::Settings;
@@ -18,28 +17,27 @@ pub fn serve(
 ) -> Result<(), CacheError> {
     let Found { entry, meta, .. } = found;
     let size = found.size();
-    let headers = match answer(meta, found.status(), size, asked, now) {
-        Answer::Whole => found.serve(found.status(), 0, size)?,
+    let mut changes = Changes::new();
+    match answer(meta, found.status(), size, asked, now) {
+        Answer::Whole => {
+            found.serve(found.status(), 0, size)?;
+        }
         Answer::NotModified => {
-            let headers = cache::serve(entry.index, 304, 0, Some(0))?;
-            NOT_IN_304.iter().for_each(|name| headers.remove(name));
-            headers
+            cache::serve(entry.index, 304, 0, Some(0))?;
+            NOT_IN_304.iter().for_each(|name| changes.remove(name));
         }
         Answer::Part { offset, length } => {
-            let headers = found.serve(206, offset, length)?;
+            found.serve(206, offset, length)?;
             let last = offset + length - 1;
-            headers.set("content-range", format!("bytes {offset}-{last}/{size}"));
-            headers
+            changes.set("content-range", format!("bytes {offset}-{last}/{size}"));
         }
         Answer::Unsatisfiable => {
-            let headers = cache::serve(entry.index, 416, 0, Some(0))?;
-            headers.set("content-range", format!("bytes */{size}"));
-            headers
+            cache::serve(entry.index, 416, 0, Some(0))?;
+            changes.set("content-range", format!("bytes */{size}"));
         }
-    };
-    headers.set("age", meta.age(now).to_string());
-    finish(settings, headers, status);
-    Ok(())
+    }
+    changes.set("age", meta.age(now).to_string());
+    finish(settings, changes, status)
 }
 
 /// Whether there is enough of a stored response for what the request asks.
@@ -52,11 +50,16 @@ pub fn suffices(found: &Found, asked: &Asked, now: i64) -> bool {
 }
 
 /// Adds what this cache says of itself, and takes out what is for it alone.
-pub fn finish(settings: &Settings, headers: Headers, status: &Status) {
+pub fn finish(
+    settings: &Settings,
+    mut changes: Changes,
+    status: &Status,
+) -> Result<(), CacheError> {
     if !settings.name.is_empty() {
-        headers.add("cache-status", status.text(&settings.name));
+        changes.add("cache-status", status.text(&settings.name));
     }
     if !settings.tags.is_empty() && !settings.keep_tags {
-        headers.remove(&settings.tags);
+        changes.remove(&settings.tags);
     }
+    changes.make()
 }

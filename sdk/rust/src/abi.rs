@@ -142,6 +142,12 @@ mod imports {
     unsafe extern "C" {
         #[link_name = "scheme"]
         pub fn cache_scheme(buf: *mut u8, limit: usize) -> usize;
+        #[link_name = "get_request"]
+        pub fn cache_request(buf: *mut u8, limit: usize) -> u64;
+        #[link_name = "get_response"]
+        pub fn cache_response(buf: *mut u8, limit: usize) -> u64;
+        #[link_name = "amend"]
+        pub fn cache_amend(changes: *const u8, length: usize) -> u32;
         #[link_name = "lookup"]
         pub fn cache_lookup(key: *const u8, length: usize) -> i32;
         #[link_name = "get_entry"]

@@ -27,7 +27,12 @@ pub fn read_found(get: impl Fn(*mut u8, usize) -> usize) -> Option<Vec<u8>> {
 
 /// Like [`read`], for getters that return `count << 32 | length`. Returns the count and the bytes.
 pub fn read_counted(get: impl Fn(*mut u8, usize) -> u64) -> (usize, Vec<u8>) {
-    let mut bytes: Vec<u8> = Vec::with_capacity(FIRST_TRY_BYTES);
+    read_counted_into(FIRST_TRY_BYTES, get)
+}
+
+/// Like [`read_counted`], with so much room at the first try.
+pub fn read_counted_into(room: usize, get: impl Fn(*mut u8, usize) -> u64) -> (usize, Vec<u8>) {
+    let mut bytes: Vec<u8> = Vec::with_capacity(room);
     loop {
         let limit = bytes.capacity();
         let result = get(bytes.as_mut_ptr(), limit);

@@ -5,6 +5,10 @@
 //! Everything that decides is the policy's; bodies never come here. What was looked up stays with the
 //! exchange, also in the response phase, where another instance may be asked.
 
+mod head;
+
+pub use head::{Changes, RequestHead, response_fields};
+
 use crate::{Headers, abi, buffer};
 
 /// Why the host refused.

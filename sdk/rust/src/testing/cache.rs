@@ -81,6 +81,50 @@ pub(crate) unsafe fn cache_scheme(buf: *mut u8, limit: usize) -> usize {
     })
 }
 
+fn pairs(fields: &super::Fields) -> impl Iterator<Item = Vec<u8>> {
+    let pair =
+        |(name, value): &(String, Vec<u8>)| [name.to_ascii_lowercase().into_bytes(), value.clone()];
+    fields.iter().flat_map(pair)
+}
+
+pub(crate) unsafe fn cache_request(buf: *mut u8, limit: usize) -> u64 {
+    with(|host| {
+        let scheme = if host.cache.scheme.is_empty() { "http" } else { &host.cache.scheme };
+        let refresh = if host.cache.is_refresh { "1" } else { "" };
+        let mut texts =
+            vec![refresh.into(), host.method.clone(), scheme.into(), host.target.clone()];
+        texts.extend(pairs(&host.fields[0]));
+        let length = unsafe { give_list(&texts, buf, limit) } as u32;
+        (host.fields[0].len() as u64) << 32 | u64::from(length)
+    })
+}
+
+pub(crate) unsafe fn cache_response(buf: *mut u8, limit: usize) -> u64 {
+    with(|host| {
+        let texts: Vec<Vec<u8>> = pairs(&host.fields[1]).collect();
+        let length = unsafe { give_list(&texts, buf, limit) } as u32;
+        (host.fields[1].len() as u64) << 32 | u64::from(length)
+    })
+}
+
+pub(crate) unsafe fn cache_amend(changes: *const u8, length: usize) -> u32 {
+    let texts = unsafe { texts(changes, length) };
+    with(|host| {
+        for change in texts.chunks_exact(2) {
+            let (operation, name) = change[0].split_at(1);
+            let name = String::from_utf8_lossy(name).into_owned();
+            let fields = &mut host.fields[1];
+            if operation != b"+" {
+                fields.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            }
+            if operation != b"-" {
+                fields.push((name, change[1].clone()));
+            }
+        }
+        0
+    })
+}
+
 pub(crate) unsafe fn cache_lookup(key: *const u8, length: usize) -> i32 {
     let key = unsafe { text(key, length) };
     with(|host| {

@@ -1,0 +1,5 @@
+//go:build race
+
+package capability
+
+const raceDetector = true // it makes everything ten times slower
