@@ -38,6 +38,7 @@ type Options struct {
 	Address string // "host:port" or "unix:/path"
 	Token   manifest.Secret
 	Host    Host
+	Caches  Caches
 	Metrics http.Handler // nil: none are served
 	Version string       // of the host
 	Log     *slog.Logger

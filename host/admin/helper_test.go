@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/tier"
@@ -87,10 +88,33 @@ func (h *fakeHost) Status() engine.Status {
 	}
 }
 
+// fakeCaches remember what was purged last.
+type fakeCaches struct{ purged string }
+
+func (c *fakeCaches) Status() CacheStatus {
+	return CacheStatus{Disk: new(CacheTier), Shared: new(CacheShared), Policies: []CachePolicy{{Name: "cache"}}}
+}
+
+func (c *fakeCaches) Purge(policy string, sel cache.Selector, soft bool) (int, error) {
+	c.purged = fmt.Sprintf("%s %d %q %v", policy, sel.Kind, sel.Text, soft)
+	switch policy {
+	case "unknown":
+		return 0, ErrNoCache
+	case "apart":
+		return 2, fmt.Errorf("tell: %w", cache.ErrUntold)
+	case "strict":
+		return 0, cache.ErrArgument
+	}
+	return 2, nil
+}
+
 func serve(t *testing.T, opts Options) *Server {
 	t.Helper()
 	if opts.Host == nil {
 		opts.Host = &fakeHost{}
+	}
+	if opts.Caches == nil {
+		opts.Caches = new(fakeCaches)
 	}
 	opts.Log = slog.New(slog.DiscardHandler)
 	opts.Version = "1.2.3"

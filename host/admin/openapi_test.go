@@ -113,6 +113,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{locked, "GET", "/v1/status", "401"},
 		{well, "GET", "/v1/history", "200"},
 		{well, "GET", "/v1/manifest", "503"},
+		{well, "GET", "/v1/cache", "200"},
+		{well, "POST", "/v1/cache/purge", "400"},
 		{well, "POST", "/v1/swap", "200"},
 		{well, "POST", "/v1/check", "200"},
 		{well, "POST", "/v1/rollback", "200"},

@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/status", false, s.status},
 		{"GET", "/v1/history", false, s.history},
 		{"GET", "/v1/manifest", false, s.manifest},
+		{"GET", "/v1/cache", false, s.cacheStatus},
+		{"POST", "/v1/cache/purge", false, s.purge},
 		{"POST", "/v1/check", false, s.check},
 		{"POST", "/v1/swap", false, s.swap},
 		{"POST", "/v1/rollback", false, s.rollback},

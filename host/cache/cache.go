@@ -12,6 +12,8 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +118,13 @@ func (s *Store) space(name string) *Space {
 		s.spaces[name] = sp
 	}
 	return sp
+}
+
+// Names returns the names of all spaces, also of those that only the disk knows.
+func (s *Store) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.spaces))
 }
 
 // counts are those of a Store since it was opened.

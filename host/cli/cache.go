@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ergoproxy/ergo/host/admin"
 	"github.com/ergoproxy/ergo/host/cache"
 	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/http1"
@@ -95,6 +96,48 @@ func (c *caches) stats() cacheStats {
 	for _, name := range slices.Sorted(maps.Keys(c.byName)) {
 		p := c.byName[name]
 		out.policies = append(out.policies, policyCacheStats{name, p.Fetches.Stats(), p.Refreshes.Stats()})
+	}
+	return out
+}
+
+var _ admin.Caches = (*caches)(nil)
+
+// Purge follows admin.Caches.
+func (c *caches) Purge(policy string, sel cache.Selector, soft bool) (int, error) {
+	names := c.store.Names()
+	if policy != "" {
+		if !slices.Contains(names, policy) {
+			return 0, admin.ErrNoCache
+		}
+		names = []string{policy}
+	}
+	purged, errs := 0, []error(nil)
+	for _, name := range names {
+		n, err := c.store.Space(name).Purge(sel, soft)
+		purged, errs = purged+n, append(errs, err)
+	}
+	return purged, errors.Join(errs...)
+}
+
+// Status follows admin.Caches.
+func (c *caches) Status() admin.CacheStatus {
+	stats := c.stats()
+	s := stats.store
+	out := admin.CacheStatus{
+		Memory: admin.CacheTier(s.Memory), Storing: s.InFlight,
+		Misses: s.Misses, Stored: s.Stored, Dropped: s.Dropped, Purges: s.Purges, Purged: s.Purged,
+	}
+	if s.Disk.Limit > 0 {
+		disk := admin.CacheTier(s.Disk)
+		out.Disk = &disk
+	}
+	if sh := s.Shared; sh.On {
+		out.Shared = &admin.CacheShared{Joined: sh.Joined, Hits: sh.Hits, Misses: sh.Misses, Untold: sh.Untold}
+	}
+	for _, p := range stats.policies {
+		out.Policies = append(out.Policies, admin.CachePolicy{
+			Name: p.name, Fetching: p.fetches.Flights, Waiting: p.fetches.Waiting, Refreshing: p.refreshes.Flights,
+		})
 	}
 	return out
 }

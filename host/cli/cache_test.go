@@ -50,17 +50,12 @@ func cachingFolder(t *testing.T) (folder, origin string, asked *atomic.Int64) {
 	asked = new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
+		w.Header().Set("Cache-Tag", "pages")
 		fmt.Fprintf(w, "answer %d", asked.Add(1))
 	}))
 	t.Cleanup(server.Close)
 	folder = t.TempDir()
-	for _, name := range []string{"policy.toml", "policy.wasm"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "policies", "cache", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(folder, "cache", name), string(content))
-	}
+	copyPolicy(t, "cache", folder)
 	return folder, server.URL, asked
 }
 

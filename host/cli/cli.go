@@ -70,7 +70,7 @@ func newRoot(streams Streams) *cobra.Command {
 	})
 	root.AddCommand(
 		newRun(streams), newCheck(streams), newSwap(streams), newRollback(streams),
-		newStatus(streams), newHistory(streams), newSchema(streams), newVersion(streams),
+		newStatus(streams), newHistory(streams), newCache(streams), newSchema(streams), newVersion(streams),
 	)
 	return root
 }

@@ -67,16 +67,22 @@ name = "mark"
 func folder(t *testing.T, text string) (manifest string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"policy.toml", "policy.wasm"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "policies", "headers", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, filepath.Join(dir, "headers", name), string(content))
-	}
+	copyPolicy(t, "headers", dir)
 	manifest = filepath.Join(dir, "proxy.toml")
 	writeFile(t, manifest, text)
 	return manifest
+}
+
+// copyPolicy puts a shipped policy into a folder.
+func copyPolicy(t *testing.T, policy, folder string) {
+	t.Helper()
+	for _, name := range []string{"policy.toml", "policy.wasm"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "policies", policy, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(folder, policy, name), string(content))
+	}
 }
 
 // running is a host in this process.

@@ -92,7 +92,7 @@ func (h *host) open(ctx context.Context, m *manifest.Manifest) error {
 	}
 	if m.Host.Admin != "" {
 		opts := admin.Options{
-			Address: m.Host.Admin, Token: m.Host.AdminToken, Host: h.control, Version: version(), Log: h.log.Logger,
+			Address: m.Host.Admin, Token: m.Host.AdminToken, Host: h.control, Caches: h.caches, Version: version(), Log: h.log.Logger,
 		}
 		if m.Telemetry.Prometheus {
 			opts.Metrics = h.telemetry.Metrics.Handler(h.log.Logger)
