@@ -1,9 +1,13 @@
 package policies
 
 import (
+	"cmp"
 	"errors"
+	"flag"
 	"io"
 	"maps"
+	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,20 +21,23 @@ import (
 // maxFuzzed bounds the fields and the bodies of a fuzzed exchange, as a listener would.
 const maxFuzzed = 64 << 10
 
+// fuzzedSeeds are how many cases fuzzing starts from. All of them would have to load every
+// configuration before the first new input is tried.
+const fuzzedSeeds = 16
+
 // FuzzPolicies sends exchanges that a host could hand on through each shipped policy,
-// in each configuration of its cases: whatever is in them, no policy breaks.
+// in each configuration of its cases: whatever is in them, no policy breaks. Fuzzing starts
+// from cases that are drawn by chance; without it each case is tried.
 func FuzzPolicies(f *testing.F) {
-	var lines []*tier.Tier
-	for _, name := range cases.Folders(f) {
-		s := newSuite(f, name)
-		for _, config := range slices.Sorted(maps.Keys(s.File.Configs)) {
-			lines = append(lines, s.Alone(f, s.Load(f, config, s.File.Configs[config])))
-			for _, c := range s.File.Cases {
-				if c.Config == config || c.Config == "" && config == "example" {
-					seed(f, &c, len(lines)-1)
-				}
-			}
-		}
+	s := &shelf{suites: make(map[string]*cases.Suite)}
+	f.Cleanup(func() { s.close(f) })
+	seeds := s.list(f)
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		rand.Shuffle(len(seeds), func(i, j int) { seeds[i], seeds[j] = seeds[j], seeds[i] })
+		seeds = seeds[:fuzzedSeeds]
+	}
+	for _, at := range seeds {
+		seed(f, &at.Case, at.line)
 	}
 	f.Fuzz(func(t *testing.T, line uint16, method, host, target, fields string, body []byte, status uint16, answered string, answer []byte) {
 		x := &exchange.Exchange{ID: "fuzz", Conn: &exchange.Conn{}, Upstreams: cases.Upstreams{"blue", "green"}}
@@ -46,8 +53,72 @@ func FuzzPolicies(f *testing.F) {
 			addLines(&x.Response.Header, answered)
 			setBody(&x.Response.Body, &x.Response.Length, answer)
 		}
-		carry(t, lines[int(line)%len(lines)], x, respond)
+		carry(t, s.tier(t, int(line)), x, respond)
 	})
+}
+
+// shelf has the shipped policies in all of their configurations. It loads one when
+// an exchange first wants it, and closes all that it has loaded.
+type shelf struct {
+	testing.TB // of the exchange that wants one
+	lines      []fuzzedLine
+	suites     map[string]*cases.Suite // by policy
+	ends       []func()
+}
+
+// fuzzedLine is a policy in a configuration.
+type fuzzedLine struct {
+	policy, config string
+	tier           *tier.Tier // nil until it is wanted
+}
+
+type fuzzSeed struct {
+	cases.Case
+	line int
+}
+
+// list reads what policies and configurations there are, and returns their cases.
+func (s *shelf) list(f *testing.F) (seeds []fuzzSeed) {
+	for _, name := range cases.Folders(f) {
+		file := cases.Read(f, filepath.Join(name, "cases.toml"), artifact(f, name).File.Example)
+		for _, config := range slices.Sorted(maps.Keys(file.Configs)) {
+			for _, c := range file.Cases {
+				if cmp.Or(c.Config, "example") == config {
+					seeds = append(seeds, fuzzSeed{c, len(s.lines)})
+				}
+			}
+			s.lines = append(s.lines, fuzzedLine{policy: name, config: config})
+		}
+	}
+	return seeds
+}
+
+// tier returns the tier of a line; there is one for each number.
+func (s *shelf) tier(t *testing.T, line int) *tier.Tier {
+	l := &s.lines[line%len(s.lines)]
+	if l.tier == nil {
+		s.TB = t
+		suite := s.suites[l.policy]
+		if suite == nil {
+			suite = newSuite(s, l.policy)
+			s.suites[l.policy] = suite
+		}
+		l.tier = suite.Alone(s, suite.Load(s, l.config, suite.File.Configs[l.config]))
+	}
+	return l.tier
+}
+
+// Cleanup keeps what is loaded beyond the exchange that wanted it.
+func (s *shelf) Cleanup(end func()) { s.ends = append(s.ends, end) }
+
+// Output is nowhere, because no exchange lives as long as what writes to it.
+func (s *shelf) Output() io.Writer { return io.Discard }
+
+func (s *shelf) close(f *testing.F) {
+	s.TB = f
+	for _, end := range slices.Backward(s.ends) {
+		end()
+	}
 }
 
 // seed adds a case to what fuzzing starts from.
