@@ -107,8 +107,9 @@ func TestConfigurationsThatCannotBeMeant(t *testing.T) {
 	for text, want := range map[string]string{
 		`{}`:                               "config.users: expected 1 to 100000 users",
 		`{"users":["` + bcryptForm + `"]}`: "config.users[0]: expected a hash",
-		`{"users":["alice"]}`:              "config.users[0]: expected a hash",
-		`{"users":["alice:secret"]}`:       "config.users[0]: expected a hash",
+		`{"users":["alice:` + argonForm + strings.Repeat("A", 257-len(argonForm)) + `"]}`: "config.users[0]: expected a hash",
+		`{"users":["alice"]}`:                                      "config.users[0]: expected a hash",
+		`{"users":["alice:secret"]}`:                               "config.users[0]: expected a hash",
 		`{"users":["alice:` + bcryptForm[:59] + `"]}`:              "config.users[0]: expected a hash",
 		`{"users":["al\tice:` + bcryptForm + `"]}`:                 "config.users[0]: expected name:hash",
 		`{"htpasswd":"a:` + argonForm + `\na:` + argonForm + `"}`:  "config.htpasswd: line 2: a is there twice",

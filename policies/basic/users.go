@@ -7,7 +7,10 @@ import (
 	"github.com/ergoproxy/ergo/sdk/go/config"
 )
 
-const maxUsers = 100_000
+const (
+	maxUsers = 100_000
+	maxHash  = 256 // longer ones the host refuses
+)
 
 // users are the hashes of passwords by names, and all hashes in order.
 type users struct {
@@ -42,7 +45,7 @@ func (u *users) add(c *config.Object, key, line string, where ...string) {
 	case !sound(name, maxName):
 		problem = "expected name:hash, the name with at most 255 bytes and without control characters"
 	case !isHash(hash):
-		problem = "expected a hash of bcrypt ($2a$, $2b$, $2y$) or argon2id ($argon2id$v=19$) after the name"
+		problem = "expected a hash of bcrypt ($2a$, $2b$, $2y$) or argon2id ($argon2id$v=19$) of at most 256 bytes after the name"
 	case twice:
 		problem = name + " is there twice"
 	default:
@@ -61,7 +64,7 @@ func isHash(hash string) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(hash, "$argon2id$v=19$m=") && strings.Count(hash, "$") == 5 && len(hash) <= 512
+	return strings.HasPrefix(hash, "$argon2id$v=19$m=") && strings.Count(hash, "$") == 5 && len(hash) <= maxHash
 }
 
 // hash returns the hash of a user. For a name that is not known it is one of the

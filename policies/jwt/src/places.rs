@@ -89,7 +89,8 @@ impl Place {
                 if values.len() > 1 {
                     return Err(Denial::Ambiguous);
                 }
-                values.first().and_then(bearer).map(<[u8]>::to_vec).into_iter().collect()
+                let token = values.first().map_or(Ok(None), bearer)?;
+                token.map(<[u8]>::to_vec).into_iter().collect()
             }
             Place::Header(name) => {
                 request.headers().values(name).iter().map(<[u8]>::to_vec).collect()
@@ -100,14 +101,25 @@ impl Place {
     }
 }
 
-/// What stands after the scheme `Bearer`, in any case; `None` for another scheme.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let scheme = value.split(|&byte| byte == b' ').next()?;
+/// What stands after the scheme `Bearer`, in any case; `None` for another scheme. Only spaces part the two
+/// (RFC 9110 section 11.4): what a more lenient reader would take for a token is a bad one, and not none.
+fn bearer(value: &[u8]) -> Result<Option<&[u8]>, Denial> {
+    let start = value.iter().take_while(|&&byte| !is_token(byte)).count();
+    let scheme = value[start..].split(|&byte| !is_token(byte)).next().unwrap_or_default();
     if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return None;
+        return Ok(None);
     }
-    let rest = &value[scheme.len()..];
-    Some(&rest[rest.iter().take_while(|&&byte| byte == b' ').count()..])
+    let rest = &value[start + scheme.len()..];
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    if start > 0 || spaces == 0 && !rest.is_empty() {
+        return Err(Denial::Invalid("Bearer is not parted from the token by spaces"));
+    }
+    Ok(Some(&rest[spaces..]))
+}
+
+/// Whether a byte may be part of a scheme's name (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 impl Found<'_> {
@@ -118,6 +130,46 @@ impl Found<'_> {
             Place::Header(name) => request.headers().remove(name),
             Place::Cookie(name) => request.remove_cookie(name),
             Place::Query(name) => request.set_target(request.target().without_parameter(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bearer_is_parted_by_spaces() {
+        let token: [(&[u8], &[u8]); 5] = [
+            (b"Bearer a", b"a"),
+            (b"bEARER   a", b"a"),
+            (b"Bearer", b""),
+            (b"Bearer ", b""),
+            (b"bearer \ta b", b"\ta b"), // no token is spelled so
+        ];
+        for (value, want) in token {
+            assert_eq!(bearer(value), Ok(Some(want)), "{value:?}");
+        }
+        for value in
+            ["", "Basic YTpi", "Bearer.a b", "Bearers a", "Bearera", "X-Bearer a", "Basic Bearer a"]
+        {
+            assert_eq!(bearer(value.as_bytes()), Ok(None), "{value}");
+        }
+        let bad: [&[u8]; 11] = [
+            b"Bearer\ta",
+            b"bearer\t a",
+            b"BEARER,a",
+            b"Bearer=a",
+            b"Bearer:a",
+            b"Bearer\"a\"",
+            b" Bearer a",
+            b"\tBearer a",
+            b",Bearer a",
+            b"Bearer\xa0a",
+            b"Bearer\xe3\x80\x80a",
+        ];
+        for value in bad {
+            assert!(matches!(bearer(value), Err(Denial::Invalid(_))), "{value:?}");
         }
     }
 }

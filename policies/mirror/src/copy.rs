@@ -1,14 +1,57 @@
-use ergo_sdk::{ConfigError, Object, Request};
+use ergo_sdk::{ConfigError, Node, Object, Request};
 
-/// What tells who somebody is, and is not for another host's eyes.
-const CREDENTIALS: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-csrf-token"];
+/// What tells who somebody is, and is not for another host's eyes. A `*` stands for any letters.
+const CREDENTIALS: [&str; 12] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "*api-key",
+    "*apikey",
+    "*-token",
+    "*-secret",
+    "*-signature",
+    "*-password",
+    "*-assertion",
+    "x-forwarded-client-cert",
+    "client-cert*",
+];
 const MARK: &str = "x-mirrored";
 
 /// The header fields of copies.
 pub struct Fields {
-    stripped: Vec<String>,
+    stripped: Vec<Pattern>,
     mark: String,
+}
+
+/// Names of fields in lower case, where one `*` at an end stands for any letters.
+struct Pattern(String);
+
+impl Pattern {
+    fn configure(node: &Node) -> Result<Self, ConfigError> {
+        let name = node.header_name()?;
+        let inner = name.strip_prefix('*').or(name.strip_suffix('*')).unwrap_or(&name);
+        match inner.is_empty() || inner.contains('*') {
+            true => Err(node.error("expected a name with at most one *, before or after it")),
+            false => Ok(Pattern(name)),
+        }
+    }
+
+    /// Many servers take "_" for "-" (RFC 3875 section 4.1.18), so it is the same here.
+    fn fits(&self, name: &str) -> bool {
+        let same = |a: &[u8], b: &[u8]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| dashed(a) == dashed(b))
+        };
+        let (name, text) = (name.as_bytes(), self.0.as_bytes());
+        match (text.strip_prefix(b"*"), text.strip_suffix(b"*")) {
+            (Some(end), _) => name.len() >= end.len() && same(&name[name.len() - end.len()..], end),
+            (_, Some(start)) => name.len() >= start.len() && same(&name[..start.len()], start),
+            _ => same(name, text),
+        }
+    }
+}
+
+fn dashed(byte: u8) -> u8 {
+    if byte == b'_' { b'-' } else { byte }
 }
 
 /// A request's body, as far as it can be copied.
@@ -23,11 +66,11 @@ impl Fields {
     /// Reads `strip`, `credentials` and `mark`.
     pub fn configure(object: &mut Object) -> Result<Self, ConfigError> {
         let mut stripped = match object.optional("strip") {
-            Some(node) => node.map(|node| node.header_name())?,
+            Some(node) => node.map(|node| Pattern::configure(&node))?,
             None => Vec::new(),
         };
         if !object.flag("credentials")? {
-            stripped.extend(CREDENTIALS.map(str::to_owned));
+            stripped.extend(CREDENTIALS.map(|name| Pattern(name.to_owned())));
         }
         let mark =
             object.optional("mark").map_or(Ok(MARK.to_owned()), |node| node.header_name())?;
@@ -51,7 +94,7 @@ impl Fields {
             let Ok(name) = std::str::from_utf8(name) else { continue };
             if name == "host"
                 || name == self.mark
-                || self.stripped.iter().any(|stripped| stripped == name)
+                || self.stripped.iter().any(|stripped| stripped.fits(name))
             {
                 continue;
             }

@@ -26,21 +26,63 @@ fn a_copy_is_marked_and_has_no_credentials() {
             .header("accept", "*/*")
             .header("cookie", "sid=1")
             .header("authorization", "Bearer t")
-            .header("x-secret", "s")
+            .header("x-tenant", "s")
     };
     assert_eq!(
         copies(&policy(""), request()),
         [
-            "GET upstream://shadow/a?b=c x-mirrored\01\0host\0www.example\0accept\0text/html\0accept\0*/*\0x-secret\0s\0 "
+            "GET upstream://shadow/a?b=c x-mirrored\01\0host\0www.example\0accept\0text/html\0accept\0*/*\0x-tenant\0s\0 "
         ]
     );
-    let all = policy(r#","credentials":true,"strip":["X-Secret","accept"],"mark":"X-Copy""#);
+    let all = policy(r#","credentials":true,"strip":["X-Tenant","accept"],"mark":"X-Copy""#);
     assert_eq!(
         copies(&all, request()),
         [
             "GET upstream://shadow/a?b=c x-copy\01\0host\0www.example\0cookie\0sid=1\0authorization\0Bearer t\0 "
         ]
     );
+}
+
+#[test]
+fn what_carries_credentials() {
+    let of = |policy: &Mirror, name: &str| {
+        let host = Host::new("GET", "/").header("host", "www.example").header(name, "v");
+        copies(policy, host)[0].contains(&format!("\0{name}\0v\0"))
+    };
+    let usual = policy("");
+    let own = policy(r#","strip":["X-Internal-*","*-ticket","x_session"]"#);
+    let all = policy(r#","credentials":true"#);
+    for name in [
+        "authorization",
+        "proxy-authorization",
+        "proxy_authorization",
+        "cookie",
+        "api-key",
+        "x-api-key",
+        "x_api_key",
+        "ocp-apim-api-key",
+        "apikey",
+        "x-apikey",
+        "x-auth-token",
+        "x-csrf-token",
+        "x-amz-security-token",
+        "x-client-secret",
+        "x-hub-signature",
+        "x-password",
+        "cf-access-jwt-assertion",
+        "x-forwarded-client-cert",
+        "client-cert",
+        "client-cert-chain",
+    ] {
+        assert!(!of(&usual, name) && !of(&own, name), "{name} is copied");
+        assert!(of(&all, name), "{name} is not copied");
+    }
+    for name in ["x-internal-", "x-internal-user", "x_internal_user", "a-ticket", "x-session"] {
+        assert!(of(&usual, name) && !of(&own, name), "{name}");
+    }
+    for name in ["accept", "x-keyboard", "token", "x-internal", "ticket", "x-sessions", "cookie2"] {
+        assert!(of(&own, name), "{name} is not copied");
+    }
 }
 
 #[test]
@@ -145,6 +187,14 @@ fn refuses_configurations_that_cannot_be_meant() {
         (
             r#"{"to":"upstream://a","mark":"a b"}"#,
             "config.mark: expected the name of a header field",
+        ),
+        (
+            r#"{"to":"upstream://a","strip":["*"]}"#,
+            "config.strip[0]: expected a name with at most one *, before or after it",
+        ),
+        (
+            r#"{"to":"upstream://a","strip":["*-a-*"]}"#,
+            "config.strip[0]: expected a name with at most one *, before or after it",
         ),
         (r#"{"to":"upstream://a","header":{}}"#, "config.header: name is missing"),
         (r#"{"to":"upstream://a","from":1}"#, "config.from: is not a known key"),
