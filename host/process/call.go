@@ -137,7 +137,7 @@ func (p *Policy) fetch(ctx context.Context, f *pluginpb.Fetch, r *pluginpb.Resul
 	if err := p.addFields(&request.Header, f.Fields); err != nil {
 		return err
 	}
-	response, err := p.granted.HTTP.Do(ctx, request)
+	response, err := p.granted.HTTP.Do(under(ctx, f.Span), request)
 	if err != nil {
 		return err
 	}

@@ -103,6 +103,9 @@ func (v *visit) ask(e *pluginpb.HostEvent, pieces *[]byte) (*pluginpb.Done, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(done.Spans) > 0 && v.x.Sampled {
+		v.policy.record(v.x, done.Spans)
+	}
 	if done.Error != "" {
 		return nil, v.policy.failure(policy.Trap, errors.New(done.Error))
 	}

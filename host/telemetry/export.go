@@ -62,7 +62,7 @@ func (t *Telemetry) export(cfg Config, version string, log *slog.Logger) error {
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { quiet.warn("otlp", err) }))
 
 	t.traces = sdktrace.NewTracerProvider(
-		sdktrace.WithResource(about),
+		sdktrace.WithResource(about), sdktrace.WithIDGenerator(ids{}),
 		// Tracer has decided before it starts a span.
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())),
 		sdktrace.WithBatcher(&spanExporter{spans, t.Metrics.exportResult("traces", quiet)},

@@ -81,6 +81,7 @@ type Reply struct {
 func (h *Host) Fetch(ctx context.Context, c Call) (*Reply, error) {
 	r, err := h.ask(ctx, &pluginpb.Call{Call: &pluginpb.Call_Fetch{Fetch: &pluginpb.Fetch{
 		Method: c.Method, Url: c.URL, Fields: encode(c.Header), Body: c.Body, TimeoutMs: uint32(c.Timeout.Milliseconds()),
+		Span: ownSpan(ctx),
 	}}})
 	if err != nil {
 		return nil, err

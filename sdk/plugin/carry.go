@@ -26,8 +26,9 @@ type link struct {
 // visit is an exchange with its events. One goroutine at a time handles them.
 type visit struct {
 	Exchange
-	ctx  context.Context
-	busy sync.Mutex // a host that has given up an event may send End while it is handled
+	ctx   context.Context
+	spans spans
+	busy  sync.Mutex // a host that has given up an event may send End while it is handled
 }
 
 // pending bounds the events that wait to be sent.
@@ -187,6 +188,7 @@ func (l *link) handle(v *visit, e *pluginpb.HostEvent) {
 	if err := v.dispatch(e); err != nil {
 		v.done = &pluginpb.Done{Error: err.Error()}
 	}
+	v.done.Spans = v.spans.take()
 	r.one.Done = v.done
 	r.event.Exchange, r.event.Event = v.number, &r.one
 	l.put(&r.event)
@@ -209,6 +211,7 @@ func (v *visit) dispatch(e *pluginpb.HostEvent) (err error) {
 	switch event := e.Event.(type) {
 	case *pluginpb.HostEvent_Request:
 		x.begin(event.Request)
+		v.trace(event.Request.Traceparent)
 		return v.onRequest(h, event.Request.Body)
 	case *pluginpb.HostEvent_RequestBody:
 		return v.onRequestBody(h, event.RequestBody)

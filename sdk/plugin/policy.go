@@ -35,8 +35,9 @@ type Config struct {
 	JSON   []byte // the use's configuration, valid by the schema in policy.toml
 }
 
-// What a policy can be asked. The context ends with the exchange; it carries
-// what TraceParent reads.
+// What a policy can be asked. The context ends with the exchange. It carries the host's span of the
+// policy if the exchange is sampled: spans that are begun under it (otel.Tracer) and end
+// before a method returns are the host's to export, and Fetch is part of the span in its context.
 type (
 	// RequestHandler sees the head of each request. It may change it or Answer.
 	RequestHandler interface {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	goplugin "github.com/hashicorp/go-plugin"
+	"go.opentelemetry.io/otel"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,7 +26,9 @@ const Name = "policy"
 
 // Serve runs the plugin, and returns when the host ends it. configure makes the policy; its error refuses the
 // configuration. What it returns has at least one of the methods that a policy can have.
+// Libraries that speak OpenTelemetry record their spans for the host, by the global TracerProvider.
 func Serve(configure func(Config) (any, error)) {
+	otel.SetTracerProvider(newProvider())
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: Handshake(),
 		Plugins:         goplugin.PluginSet{Name: &served{server: &server{configure: configure}}},

@@ -148,7 +148,7 @@ func (x Measure_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Measure_Kind.Descriptor instead.
 func (Measure_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18, 0}
+	return file_plugin_proto_rawDescGZIP(), []int{19, 0}
 }
 
 type Configuration struct {
@@ -1208,6 +1208,7 @@ type Done struct {
 	Hold          *uint64    `protobuf:"varint,15,opt,name=hold,proto3,oneof" json:"hold,omitempty"`
 	Error         string     `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`       // the policy failed, for the host's log: its failure rule applies
 	Measures      []*Measure `protobuf:"bytes,14,rep,name=measures,proto3" json:"measures,omitempty"` // with ergo_metric
+	Spans         []*Span    `protobuf:"bytes,16,rep,name=spans,proto3" json:"spans,omitempty"`       // that ended, if the request has a traceparent; at most 64
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1347,6 +1348,106 @@ func (x *Done) GetMeasures() []*Measure {
 	return nil
 }
 
+func (x *Done) GetSpans() []*Span {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+// Span is a part of what the policy did, for the host's traces (OpenTelemetry).
+type Span struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`         // 8 bytes
+	Parent        []byte                 `protobuf:"bytes,2,opt,name=parent,proto3" json:"parent,omitempty"` // a span of the policy's; empty: what traceparent names
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Start         uint64                 `protobuf:"fixed64,4,opt,name=start,proto3" json:"start,omitempty"` // nanoseconds since 1970
+	Nanoseconds   uint64                 `protobuf:"varint,5,opt,name=nanoseconds,proto3" json:"nanoseconds,omitempty"`
+	Attributes    []*Note                `protobuf:"bytes,6,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	Error         string                 `protobuf:"bytes,7,opt,name=error,proto3" json:"error,omitempty"` // why it failed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_plugin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Span) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Span) GetParent() []byte {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *Span) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Span) GetStart() uint64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *Span) GetNanoseconds() uint64 {
+	if x != nil {
+		return x.Nanoseconds
+	}
+	return 0
+}
+
+func (x *Span) GetAttributes() []*Note {
+	if x != nil {
+		return x.Attributes
+	}
+	return nil
+}
+
+func (x *Span) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type Answer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Status        uint32                 `protobuf:"varint,1,opt,name=status,proto3" json:"status,omitempty"` // 200 to 599
@@ -1358,7 +1459,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1370,7 +1471,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[14]
+	mi := &file_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1383,7 +1484,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{14}
+	return file_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Answer) GetStatus() uint32 {
@@ -1417,7 +1518,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1530,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[15]
+	mi := &file_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1543,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{15}
+	return file_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Route) GetUpstream() string {
@@ -1470,7 +1571,7 @@ type Identity struct {
 
 func (x *Identity) Reset() {
 	*x = Identity{}
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1583,7 @@ func (x *Identity) String() string {
 func (*Identity) ProtoMessage() {}
 
 func (x *Identity) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[16]
+	mi := &file_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1596,7 @@ func (x *Identity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Identity.ProtoReflect.Descriptor instead.
 func (*Identity) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{16}
+	return file_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Identity) GetSubject() string {
@@ -1529,7 +1630,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1642,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[17]
+	mi := &file_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1655,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{17}
+	return file_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Note) GetName() string {
@@ -1583,7 +1684,7 @@ type Measure struct {
 
 func (x *Measure) Reset() {
 	*x = Measure{}
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1696,7 @@ func (x *Measure) String() string {
 func (*Measure) ProtoMessage() {}
 
 func (x *Measure) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[18]
+	mi := &file_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1709,7 @@ func (x *Measure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measure.ProtoReflect.Descriptor instead.
 func (*Measure) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{18}
+	return file_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Measure) GetKind() Measure_Kind {
@@ -1662,7 +1763,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1674,7 +1775,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[19]
+	mi := &file_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1687,7 +1788,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{19}
+	return file_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Call) GetNumber() uint32 {
@@ -1958,7 +2059,7 @@ type Measures struct {
 
 func (x *Measures) Reset() {
 	*x = Measures{}
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1970,7 +2071,7 @@ func (x *Measures) String() string {
 func (*Measures) ProtoMessage() {}
 
 func (x *Measures) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[20]
+	mi := &file_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1983,7 +2084,7 @@ func (x *Measures) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Measures.ProtoReflect.Descriptor instead.
 func (*Measures) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{20}
+	return file_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Measures) GetMeasures() []*Measure {
@@ -2005,7 +2106,7 @@ type Sealing struct {
 
 func (x *Sealing) Reset() {
 	*x = Sealing{}
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2118,7 @@ func (x *Sealing) String() string {
 func (*Sealing) ProtoMessage() {}
 
 func (x *Sealing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[21]
+	mi := &file_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2131,7 @@ func (x *Sealing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealing.ProtoReflect.Descriptor instead.
 func (*Sealing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{21}
+	return file_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Sealing) GetKey() string {
@@ -2066,7 +2167,7 @@ type Signing struct {
 
 func (x *Signing) Reset() {
 	*x = Signing{}
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2078,7 +2179,7 @@ func (x *Signing) String() string {
 func (*Signing) ProtoMessage() {}
 
 func (x *Signing) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[22]
+	mi := &file_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2091,7 +2192,7 @@ func (x *Signing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signing.ProtoReflect.Descriptor instead.
 func (*Signing) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{22}
+	return file_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Signing) GetKey() string {
@@ -2140,7 +2241,7 @@ type Wrapping struct {
 
 func (x *Wrapping) Reset() {
 	*x = Wrapping{}
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2253,7 @@ func (x *Wrapping) String() string {
 func (*Wrapping) ProtoMessage() {}
 
 func (x *Wrapping) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[23]
+	mi := &file_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2266,7 @@ func (x *Wrapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Wrapping.ProtoReflect.Descriptor instead.
 func (*Wrapping) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{23}
+	return file_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Wrapping) GetKey() string {
@@ -2237,7 +2338,7 @@ type Content struct {
 
 func (x *Content) Reset() {
 	*x = Content{}
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2249,7 +2350,7 @@ func (x *Content) String() string {
 func (*Content) ProtoMessage() {}
 
 func (x *Content) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[24]
+	mi := &file_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2262,7 +2363,7 @@ func (x *Content) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Content.ProtoReflect.Descriptor instead.
 func (*Content) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{24}
+	return file_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Content) GetHandle() uint32 {
@@ -2307,13 +2408,14 @@ type Fetch struct {
 	Fields        []byte                 `protobuf:"bytes,3,opt,name=fields,proto3" json:"fields,omitempty"`
 	Body          []byte                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
 	TimeoutMs     uint32                 `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // 0: the manifest's
+	Span          []byte                 `protobuf:"bytes,6,opt,name=span,proto3" json:"span,omitempty"`                             // of the policy's, which the call is part of; empty: what traceparent names
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2427,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[25]
+	mi := &file_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2440,7 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{25}
+	return file_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Fetch) GetMethod() string {
@@ -2376,6 +2478,13 @@ func (x *Fetch) GetTimeoutMs() uint32 {
 	return 0
 }
 
+func (x *Fetch) GetSpan() []byte {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
 type Set struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -2387,7 +2496,7 @@ type Set struct {
 
 func (x *Set) Reset() {
 	*x = Set{}
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2399,7 +2508,7 @@ func (x *Set) String() string {
 func (*Set) ProtoMessage() {}
 
 func (x *Set) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[26]
+	mi := &file_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2412,7 +2521,7 @@ func (x *Set) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Set.ProtoReflect.Descriptor instead.
 func (*Set) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{26}
+	return file_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Set) GetKey() string {
@@ -2447,7 +2556,7 @@ type Add struct {
 
 func (x *Add) Reset() {
 	*x = Add{}
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2568,7 @@ func (x *Add) String() string {
 func (*Add) ProtoMessage() {}
 
 func (x *Add) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[27]
+	mi := &file_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2581,7 @@ func (x *Add) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Add.ProtoReflect.Descriptor instead.
 func (*Add) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{27}
+	return file_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Add) GetKey() string {
@@ -2516,7 +2625,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2637,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_plugin_proto_msgTypes[28]
+	mi := &file_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2650,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_plugin_proto_rawDescGZIP(), []int{28}
+	return file_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Result) GetNumber() uint32 {
@@ -2706,7 +2815,7 @@ const file_plugin_proto_rawDesc = "" +
 	"\n" +
 	"KeyVersion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
-	"\bmaterial\x18\x02 \x01(\fR\bmaterial\"\xaf\x04\n" +
+	"\bmaterial\x18\x02 \x01(\fR\bmaterial\"\xdb\x04\n" +
 	"\x04Done\x12.\n" +
 	"\x06answer\x18\x01 \x01(\v2\x16.ergo.plugin.v1.AnswerR\x06answer\x12\x16\n" +
 	"\x06remove\x18\x02 \x03(\tR\x06remove\x12\x10\n" +
@@ -2723,13 +2832,24 @@ const file_plugin_proto_rawDesc = "" +
 	"\x05notes\x18\f \x03(\v2\x14.ergo.plugin.v1.NoteR\x05notes\x12\x17\n" +
 	"\x04hold\x18\x0f \x01(\x04H\x04R\x04hold\x88\x01\x01\x12\x14\n" +
 	"\x05error\x18\r \x01(\tR\x05error\x123\n" +
-	"\bmeasures\x18\x0e \x03(\v2\x17.ergo.plugin.v1.MeasureR\bmeasuresB\t\n" +
+	"\bmeasures\x18\x0e \x03(\v2\x17.ergo.plugin.v1.MeasureR\bmeasures\x12*\n" +
+	"\x05spans\x18\x10 \x03(\v2\x14.ergo.plugin.v1.SpanR\x05spansB\t\n" +
 	"\a_methodB\f\n" +
 	"\n" +
 	"_authorityB\t\n" +
 	"\a_targetB\a\n" +
 	"\x05_bodyB\a\n" +
-	"\x05_hold\"L\n" +
+	"\x05_hold\"\xc6\x01\n" +
+	"\x04Span\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06parent\x18\x02 \x01(\fR\x06parent\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
+	"\x05start\x18\x04 \x01(\x06R\x05start\x12 \n" +
+	"\vnanoseconds\x18\x05 \x01(\x04R\vnanoseconds\x124\n" +
+	"\n" +
+	"attributes\x18\x06 \x03(\v2\x14.ergo.plugin.v1.NoteR\n" +
+	"attributes\x12\x14\n" +
+	"\x05error\x18\a \x01(\tR\x05error\"L\n" +
 	"\x06Answer\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\rR\x06status\x12\x16\n" +
 	"\x06fields\x18\x02 \x01(\fR\x06fields\x12\x12\n" +
@@ -2804,14 +2924,15 @@ const file_plugin_proto_rawDesc = "" +
 	"associated\x18\x03 \x01(\fR\n" +
 	"associated\x12\x14\n" +
 	"\x05nonce\x18\x04 \x01(\fR\x05nonce\x12\x10\n" +
-	"\x03tag\x18\x05 \x01(\fR\x03tag\"|\n" +
+	"\x03tag\x18\x05 \x01(\fR\x03tag\"\x90\x01\n" +
 	"\x05Fetch\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x16\n" +
 	"\x06fields\x18\x03 \x01(\fR\x06fields\x12\x12\n" +
 	"\x04body\x18\x04 \x01(\fR\x04body\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\"D\n" +
+	"timeout_ms\x18\x05 \x01(\rR\ttimeoutMs\x12\x12\n" +
+	"\x04span\x18\x06 \x01(\fR\x04span\"D\n" +
 	"\x03Set\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x15\n" +
@@ -2860,7 +2981,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_plugin_proto_goTypes = []any{
 	(Reason)(0),           // 0: ergo.plugin.v1.Reason
 	(Measure_Kind)(0),     // 1: ergo.plugin.v1.Measure.Kind
@@ -2878,21 +2999,22 @@ var file_plugin_proto_goTypes = []any{
 	(*KeyReply)(nil),      // 13: ergo.plugin.v1.KeyReply
 	(*KeyVersion)(nil),    // 14: ergo.plugin.v1.KeyVersion
 	(*Done)(nil),          // 15: ergo.plugin.v1.Done
-	(*Answer)(nil),        // 16: ergo.plugin.v1.Answer
-	(*Route)(nil),         // 17: ergo.plugin.v1.Route
-	(*Identity)(nil),      // 18: ergo.plugin.v1.Identity
-	(*Note)(nil),          // 19: ergo.plugin.v1.Note
-	(*Measure)(nil),       // 20: ergo.plugin.v1.Measure
-	(*Call)(nil),          // 21: ergo.plugin.v1.Call
-	(*Measures)(nil),      // 22: ergo.plugin.v1.Measures
-	(*Sealing)(nil),       // 23: ergo.plugin.v1.Sealing
-	(*Signing)(nil),       // 24: ergo.plugin.v1.Signing
-	(*Wrapping)(nil),      // 25: ergo.plugin.v1.Wrapping
-	(*Content)(nil),       // 26: ergo.plugin.v1.Content
-	(*Fetch)(nil),         // 27: ergo.plugin.v1.Fetch
-	(*Set)(nil),           // 28: ergo.plugin.v1.Set
-	(*Add)(nil),           // 29: ergo.plugin.v1.Add
-	(*Result)(nil),        // 30: ergo.plugin.v1.Result
+	(*Span)(nil),          // 16: ergo.plugin.v1.Span
+	(*Answer)(nil),        // 17: ergo.plugin.v1.Answer
+	(*Route)(nil),         // 18: ergo.plugin.v1.Route
+	(*Identity)(nil),      // 19: ergo.plugin.v1.Identity
+	(*Note)(nil),          // 20: ergo.plugin.v1.Note
+	(*Measure)(nil),       // 21: ergo.plugin.v1.Measure
+	(*Call)(nil),          // 22: ergo.plugin.v1.Call
+	(*Measures)(nil),      // 23: ergo.plugin.v1.Measures
+	(*Sealing)(nil),       // 24: ergo.plugin.v1.Sealing
+	(*Signing)(nil),       // 25: ergo.plugin.v1.Signing
+	(*Wrapping)(nil),      // 26: ergo.plugin.v1.Wrapping
+	(*Content)(nil),       // 27: ergo.plugin.v1.Content
+	(*Fetch)(nil),         // 28: ergo.plugin.v1.Fetch
+	(*Set)(nil),           // 29: ergo.plugin.v1.Set
+	(*Add)(nil),           // 30: ergo.plugin.v1.Add
+	(*Result)(nil),        // 31: ergo.plugin.v1.Result
 }
 var file_plugin_proto_depIdxs = []int32{
 	5,  // 0: ergo.plugin.v1.HostBatch.events:type_name -> ergo.plugin.v1.HostEvent
@@ -2901,44 +3023,46 @@ var file_plugin_proto_depIdxs = []int32{
 	9,  // 3: ergo.plugin.v1.HostEvent.request_body:type_name -> ergo.plugin.v1.Chunk
 	9,  // 4: ergo.plugin.v1.HostEvent.response_body:type_name -> ergo.plugin.v1.Chunk
 	10, // 5: ergo.plugin.v1.HostEvent.end:type_name -> ergo.plugin.v1.End
-	30, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
+	31, // 6: ergo.plugin.v1.HostEvent.result:type_name -> ergo.plugin.v1.Result
 	6,  // 7: ergo.plugin.v1.HostEvent.key:type_name -> ergo.plugin.v1.KeyQuery
-	19, // 8: ergo.plugin.v1.Request.attributes:type_name -> ergo.plugin.v1.Note
+	20, // 8: ergo.plugin.v1.Request.attributes:type_name -> ergo.plugin.v1.Note
 	12, // 9: ergo.plugin.v1.PolicyBatch.events:type_name -> ergo.plugin.v1.PolicyEvent
 	15, // 10: ergo.plugin.v1.PolicyEvent.done:type_name -> ergo.plugin.v1.Done
-	21, // 11: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
+	22, // 11: ergo.plugin.v1.PolicyEvent.call:type_name -> ergo.plugin.v1.Call
 	13, // 12: ergo.plugin.v1.PolicyEvent.key:type_name -> ergo.plugin.v1.KeyReply
 	14, // 13: ergo.plugin.v1.KeyReply.versions:type_name -> ergo.plugin.v1.KeyVersion
-	16, // 14: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
-	17, // 15: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
-	18, // 16: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
-	19, // 17: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
-	20, // 18: ergo.plugin.v1.Done.measures:type_name -> ergo.plugin.v1.Measure
-	19, // 19: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
-	1,  // 20: ergo.plugin.v1.Measure.kind:type_name -> ergo.plugin.v1.Measure.Kind
-	27, // 21: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
-	28, // 22: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
-	29, // 23: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
-	23, // 24: ergo.plugin.v1.Call.seal:type_name -> ergo.plugin.v1.Sealing
-	23, // 25: ergo.plugin.v1.Call.open:type_name -> ergo.plugin.v1.Sealing
-	24, // 26: ergo.plugin.v1.Call.sign:type_name -> ergo.plugin.v1.Signing
-	24, // 27: ergo.plugin.v1.Call.verify:type_name -> ergo.plugin.v1.Signing
-	25, // 28: ergo.plugin.v1.Call.wrap:type_name -> ergo.plugin.v1.Wrapping
-	25, // 29: ergo.plugin.v1.Call.unwrap:type_name -> ergo.plugin.v1.Wrapping
-	26, // 30: ergo.plugin.v1.Call.encrypt:type_name -> ergo.plugin.v1.Content
-	26, // 31: ergo.plugin.v1.Call.decrypt:type_name -> ergo.plugin.v1.Content
-	22, // 32: ergo.plugin.v1.Call.measures:type_name -> ergo.plugin.v1.Measures
-	20, // 33: ergo.plugin.v1.Measures.measures:type_name -> ergo.plugin.v1.Measure
-	0,  // 34: ergo.plugin.v1.Result.reason:type_name -> ergo.plugin.v1.Reason
-	2,  // 35: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
-	4,  // 36: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
-	3,  // 37: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
-	11, // 38: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
-	37, // [37:39] is the sub-list for method output_type
-	35, // [35:37] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	17, // 14: ergo.plugin.v1.Done.answer:type_name -> ergo.plugin.v1.Answer
+	18, // 15: ergo.plugin.v1.Done.route:type_name -> ergo.plugin.v1.Route
+	19, // 16: ergo.plugin.v1.Done.identity:type_name -> ergo.plugin.v1.Identity
+	20, // 17: ergo.plugin.v1.Done.notes:type_name -> ergo.plugin.v1.Note
+	21, // 18: ergo.plugin.v1.Done.measures:type_name -> ergo.plugin.v1.Measure
+	16, // 19: ergo.plugin.v1.Done.spans:type_name -> ergo.plugin.v1.Span
+	20, // 20: ergo.plugin.v1.Span.attributes:type_name -> ergo.plugin.v1.Note
+	20, // 21: ergo.plugin.v1.Identity.attributes:type_name -> ergo.plugin.v1.Note
+	1,  // 22: ergo.plugin.v1.Measure.kind:type_name -> ergo.plugin.v1.Measure.Kind
+	28, // 23: ergo.plugin.v1.Call.fetch:type_name -> ergo.plugin.v1.Fetch
+	29, // 24: ergo.plugin.v1.Call.set:type_name -> ergo.plugin.v1.Set
+	30, // 25: ergo.plugin.v1.Call.add:type_name -> ergo.plugin.v1.Add
+	24, // 26: ergo.plugin.v1.Call.seal:type_name -> ergo.plugin.v1.Sealing
+	24, // 27: ergo.plugin.v1.Call.open:type_name -> ergo.plugin.v1.Sealing
+	25, // 28: ergo.plugin.v1.Call.sign:type_name -> ergo.plugin.v1.Signing
+	25, // 29: ergo.plugin.v1.Call.verify:type_name -> ergo.plugin.v1.Signing
+	26, // 30: ergo.plugin.v1.Call.wrap:type_name -> ergo.plugin.v1.Wrapping
+	26, // 31: ergo.plugin.v1.Call.unwrap:type_name -> ergo.plugin.v1.Wrapping
+	27, // 32: ergo.plugin.v1.Call.encrypt:type_name -> ergo.plugin.v1.Content
+	27, // 33: ergo.plugin.v1.Call.decrypt:type_name -> ergo.plugin.v1.Content
+	23, // 34: ergo.plugin.v1.Call.measures:type_name -> ergo.plugin.v1.Measures
+	21, // 35: ergo.plugin.v1.Measures.measures:type_name -> ergo.plugin.v1.Measure
+	0,  // 36: ergo.plugin.v1.Result.reason:type_name -> ergo.plugin.v1.Reason
+	2,  // 37: ergo.plugin.v1.Policy.Configure:input_type -> ergo.plugin.v1.Configuration
+	4,  // 38: ergo.plugin.v1.Policy.Carry:input_type -> ergo.plugin.v1.HostBatch
+	3,  // 39: ergo.plugin.v1.Policy.Configure:output_type -> ergo.plugin.v1.Contract
+	11, // 40: ergo.plugin.v1.Policy.Carry:output_type -> ergo.plugin.v1.PolicyBatch
+	39, // [39:41] is the sub-list for method output_type
+	37, // [37:39] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2963,7 +3087,7 @@ func file_plugin_proto_init() {
 		(*PolicyEvent_Key)(nil),
 	}
 	file_plugin_proto_msgTypes[13].OneofWrappers = []any{}
-	file_plugin_proto_msgTypes[19].OneofWrappers = []any{
+	file_plugin_proto_msgTypes[20].OneofWrappers = []any{
 		(*Call_Fetch)(nil),
 		(*Call_Secret)(nil),
 		(*Call_Get)(nil),
@@ -2987,7 +3111,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -18,6 +18,11 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ergoproxy/ergo/sdk/plugin"
 )
 
@@ -182,6 +187,16 @@ var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
 		}
 		x.Answer(200, nil, []byte(strings.Join(pids, " ")))
 		return nil
+	},
+	"trace": func(ctx context.Context, x *plugin.Exchange) error {
+		tracer := otel.Tracer("subject")
+		ctx, outer := tracer.Start(ctx, "look up", trace.WithAttributes(attribute.Int("shelf", 7)))
+		defer outer.End()
+		_, inner := tracer.Start(ctx, "read")
+		inner.SetStatus(codes.Error, "nothing there")
+		inner.End()
+		_, err := x.Fetch(ctx, plugin.Call{Method: "HEAD", URL: x.Request.Header.Get("x-url")})
+		return err
 	},
 	"linger": func(ctx context.Context, _ *plugin.Exchange) error {
 		context.AfterFunc(ctx, func() { lingered.Add(1) })
