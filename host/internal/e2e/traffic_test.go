@@ -218,8 +218,11 @@ func testExpectDenied(t *testing.T, p *passage) {
 		t.Skip("there is no policy that answers")
 	}
 	deny, want := "x-guest-do", 403
-	if p.kind == header {
+	switch p.kind {
+	case header:
 		deny, want = "x-api-key", 401
+	case process:
+		deny, want = "x-do", 418
 	}
 	if status := expectContinue(t, p, "/", deny, false); status != want {
 		t.Errorf("status: got %d, want %d", status, want)
