@@ -131,7 +131,7 @@ func (c *caches) Status() admin.CacheStatus {
 		disk := admin.CacheTier(s.Disk)
 		out.Disk = &disk
 	}
-	if sh := s.Shared; sh.On {
+	if sh := stats.peers; sh != nil {
 		out.Shared = &admin.CacheShared{Joined: sh.Joined, Hits: sh.Hits, Misses: sh.Misses, Untold: sh.Untold}
 	}
 	for _, p := range stats.policies {
