@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/admin"
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/http1"
 	"github.com/ergoproxy/ergo/host/manifest"
@@ -82,7 +83,7 @@ type cacheStats struct {
 
 type policyCacheStats struct {
 	name               string
-	fetches, refreshes cache.FlightStats
+	fetches, refreshes flight.Stats
 }
 
 func (c *caches) stats() cacheStats {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/engine"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -42,7 +43,7 @@ func TestCachesAreExported(t *testing.T) {
 			Unsaved: 14, Unwritten: 15, DiskErrors: 16, Damaged: 17,
 		},
 		peers:    &shared.Stats{Joined: true, Hits: 22, Misses: 23, Sent: 24, Unsent: 25, Gaps: 26, Untold: 27},
-		policies: []policyCacheStats{{"p", cache.FlightStats{Flights: 18, Waiting: 19, Waits: 20}, cache.FlightStats{Flights: 21}}},
+		policies: []policyCacheStats{{"p", flight.Stats{Flights: 18, Waiting: 19, Waits: 20}, flight.Stats{Flights: 21}}},
 	}
 	want := telemetry.CacheState{
 		Memory: telemetry.CacheTier{Entries: 1, Bytes: 2, Limit: 3, Hits: 4, Evictions: 5}, Disk: telemetry.CacheTier{Entries: 6, Limit: 7},

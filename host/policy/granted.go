@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/keyring"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/outbound"
@@ -29,9 +30,9 @@ type Granted struct {
 // closes it.
 type Cache struct {
 	Space     *cache.Space
-	Fetches   cache.Flights // exchanges that others wait for
-	Refreshes cache.Flights // requests that are repeated to renew what is stored
-	Visits    sync.Pool     // what the capability keeps of exchanges, to be used again
+	Fetches   flight.Group // exchanges that others wait for
+	Refreshes flight.Group // requests that are repeated to renew what is stored
+	Visits    sync.Pool    // what the capability keeps of exchanges, to be used again
 }
 
 // KV is what a policy remembers from one exchange to the next. It belongs to the

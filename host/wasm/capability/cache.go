@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
@@ -138,11 +139,11 @@ type cacheVisit struct {
 	served  *exchange.Header // of the response that was made of an entry; nil: none was
 	changed int              // bytes of what was changed of fields
 
-	flight  *cache.Flight // that it leads; nil: none
-	taken   *capture      // the response that it stores; nil: none
-	until   time.Duration // of all waits, on exchange.Clock; 0: there was none
-	outcome cache.Outcome // of the last wait
-	waited  bool          // until there was something to look up
+	flight  *flight.Flight // that it leads; nil: none
+	taken   *capture       // the response that it stores; nil: none
+	until   time.Duration  // of all waits, on exchange.Clock; 0: there was none
+	outcome flight.Outcome // of the last wait
+	waited  bool           // until there was something to look up
 }
 
 var _ wasm.Ender = (*cacheVisit)(nil)
@@ -359,26 +360,26 @@ func joinCache(ctx context.Context, mod api.Module, stack []uint64) {
 		v.until = now + timeout
 	}
 	switch {
-	case v.flight != nil, v.outcome == cache.Alone:
+	case v.flight != nil, v.outcome == flight.Alone:
 		stack[0] = leads
 		return
-	case v.outcome == cache.Expired || now >= v.until:
+	case v.outcome == flight.Expired || now >= v.until:
 		stack[0] = expired
 		return
 	}
-	flight, first := v.cache.Fetches.Join(key)
+	fetch, first := v.cache.Fetches.Join(key)
 	if first {
-		v.flight = flight
+		v.flight = fetch
 		stack[0] = leads
 		return
 	}
 	wait := func() {
 		bounded, cancel := context.WithTimeout(v.x.Context(), v.until-exchange.Clock())
 		defer cancel()
-		if v.outcome = flight.Wait(bounded); v.outcome == cache.Leads {
-			v.flight = flight
+		if v.outcome = fetch.Wait(bounded); v.outcome == flight.Leads {
+			v.flight = fetch
 		}
-		v.waited = v.outcome == cache.Look
+		v.waited = v.outcome == flight.Look
 	}
 	if stack[0] = waits; !wasm.CallOf(ctx).Visit.Await(wait) {
 		stack[0] = expired
@@ -393,13 +394,13 @@ func refreshCache(ctx context.Context, _ api.Module, stack []uint64) {
 		stack[0] = tooLate
 		return
 	}
-	flight, first := v.cache.Refreshes.Join(string(v.key))
+	fetch, first := v.cache.Refreshes.Join(string(v.key))
 	if !first {
 		stack[0] = ok // somebody does it
 		return
 	}
-	if stack[0] = ok; !v.x.Repeater.Repeat(func() { flight.End(false) }) {
-		flight.End(false)
+	if stack[0] = ok; !v.x.Repeater.Repeat(func() { fetch.End(false) }) {
+		fetch.End(false)
 		stack[0] = storeIsFull
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/cache/shared"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
@@ -423,7 +424,7 @@ func TestCacheRefresh(t *testing.T) {
 }
 
 func TestFlightsHammer(t *testing.T) {
-	var f cache.Flights
+	var f flight.Group
 	var group sync.WaitGroup
 	var fetched atomic.Int64
 	for n := range 16 {

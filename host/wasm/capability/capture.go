@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/ergoproxy/ergo/host/cache"
+	"github.com/ergoproxy/ergo/host/cache/flight"
 	"github.com/ergoproxy/ergo/host/exchange"
 )
 
@@ -15,7 +16,7 @@ type capture struct {
 	left    int64            // of the body; exchange.UnknownLength if nobody knows
 	writer  *cache.Writer    // nil: it is over, or it took no more
 	trailer *exchange.Header // complete at the body's end
-	flight  *cache.Flight    // that waits for it; nil: none
+	flight  *flight.Flight   // that waits for it; nil: none
 }
 
 // Read follows io.Reader.
@@ -67,7 +68,7 @@ func (c *capture) Close() error {
 func (c *capture) breakOff() {
 	if c.writer != nil {
 		c.writer.Abort()
-		c.end((*cache.Flight).HandOver)
+		c.end((*flight.Flight).HandOver)
 	}
 }
 
@@ -75,11 +76,11 @@ func (c *capture) breakOff() {
 func (c *capture) commit() {
 	if c.writer != nil {
 		err := c.writer.Commit(c.trailer.Fields()...)
-		c.end(func(f *cache.Flight) { f.End(err != nil) })
+		c.end(func(f *flight.Flight) { f.End(err != nil) })
 	}
 }
 
-func (c *capture) end(by func(*cache.Flight)) {
+func (c *capture) end(by func(*flight.Flight)) {
 	c.writer = nil
 	if c.flight != nil {
 		by(c.flight)

@@ -1,4 +1,4 @@
-package cache
+package flight
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // waitFor has n wait for a flight, and returns when they do.
-func waitFor(t *testing.T, f *Flights, flight *Flight, ctx context.Context, n int) <-chan Outcome {
+func waitFor(t *testing.T, f *Group, flight *Flight, ctx context.Context, n int) <-chan Outcome {
 	t.Helper()
 	outcomes := make(chan Outcome, n)
 	before := f.Stats().Waiting
@@ -32,7 +32,7 @@ func waitFor(t *testing.T, f *Flights, flight *Flight, ctx context.Context, n in
 // TestFetchIsHandedOver fails a fetch that a hundred wait for as often as there is one left.
 func TestFetchIsHandedOver(t *testing.T) {
 	const many = 100
-	var f Flights
+	var f Group
 	flight, _ := f.Join("k")
 	outcomes := waitFor(t, &f, flight, t.Context(), many)
 	for n := range many {
@@ -56,7 +56,7 @@ func TestFetchIsHandedOver(t *testing.T) {
 // TestHandOverHammer has fetches fail while those who wait for them come and go: each key
 // has one leader at most, and nothing is left.
 func TestHandOverHammer(t *testing.T) {
-	var f Flights
+	var f Group
 	var leading atomic.Int64
 	var all sync.WaitGroup
 	for n := range 16 {

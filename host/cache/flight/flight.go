@@ -1,4 +1,5 @@
-package cache
+// Package flight has one of many fetch what all of them want.
+package flight
 
 import (
 	"context"
@@ -6,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// Flights are fetches that are under way, by the key of what they fetch: one fetches,
+// Group is fetches that are under way, by the key of what they fetch: one fetches,
 // others wait for it. The zero value is ready for use; it is safe for concurrent use.
-type Flights struct {
+type Group struct {
 	mu      sync.Mutex
 	flights map[string]*Flight
 	waiting atomic.Int64
@@ -17,7 +18,7 @@ type Flights struct {
 
 // Flight is a fetch. Whoever leads it ends it, or hands it over, once.
 type Flight struct {
-	flights *Flights
+	flights *Group
 	key     string
 	waiting int           // guarded by flights.mu
 	lead    chan struct{} // has the right to lead while nobody does
@@ -27,7 +28,7 @@ type Flight struct {
 
 // Join begins the fetch of a key, if there is none, and reports that the caller leads it;
 // otherwise it returns the one that there is.
-func (f *Flights) Join(key string) (flight *Flight, leads bool) {
+func (f *Group) Join(key string) (flight *Flight, leads bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if there := f.flights[key]; there != nil {
@@ -113,16 +114,16 @@ func (f *Flight) count(n int) {
 	}
 }
 
-// FlightStats are the state of Flights, and what they counted.
-type FlightStats struct {
+// Stats are the state of a Group, and what it counted.
+type Stats struct {
 	Flights int    // under way
 	Waiting int64  // for one of them
 	Waits   uint64 // ever
 }
 
 // Stats returns what there is.
-func (f *Flights) Stats() FlightStats {
+func (f *Group) Stats() Stats {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return FlightStats{Flights: len(f.flights), Waiting: f.waiting.Load(), Waits: f.waits.Load()}
+	return Stats{Flights: len(f.flights), Waiting: f.waiting.Load(), Waits: f.waits.Load()}
 }
