@@ -21,6 +21,13 @@ type link struct {
 	ready  chan *pluginpb.PolicyEvent
 	gone   <-chan struct{} // closed with the stream
 	open   map[uint64]*visit
+	tasks  chan task // for who is idle
+}
+
+// task is an event of an exchange that is to be handled.
+type task struct {
+	visit *visit
+	what  *pluginpb.HostEvent
 }
 
 // visit is an exchange with its events. One goroutine at a time handles them.
@@ -37,7 +44,7 @@ const pending = 1024
 func newLink(h handlers, stream grpc.BidiStreamingServer[pluginpb.HostBatch, pluginpb.PolicyBatch]) *link {
 	return &link{
 		handlers: h, stream: stream, ready: make(chan *pluginpb.PolicyEvent, pending),
-		gone: stream.Context().Done(), open: map[uint64]*visit{},
+		gone: stream.Context().Done(), open: map[uint64]*visit{}, tasks: make(chan task),
 	}
 }
 
@@ -169,7 +176,29 @@ func (l *link) take(e *pluginpb.HostEvent) {
 	case *pluginpb.HostEvent_Key:
 		go l.tellKey(v.ctx, event.Key)
 	default:
-		go l.handle(v, e)
+		l.hand(task{v, e})
+	}
+}
+
+// hand has a goroutine handle an event: an idle one, whose stack has grown to what the policy
+// needs, or a new one. There are as many as events were at hand at once, which the host bounds.
+func (l *link) hand(e task) {
+	select {
+	case l.tasks <- e:
+	default:
+		go l.work(e)
+	}
+}
+
+func (l *link) work(e task) {
+	for {
+		l.handle(e.visit, e.what)
+		e = task{} // so that nothing is held meanwhile
+		select {
+		case e = <-l.tasks:
+		case <-l.gone:
+			return
+		}
 	}
 }
 
