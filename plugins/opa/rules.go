@@ -11,6 +11,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -141,7 +142,7 @@ func (r *rules) decide(ctx context.Context, input *ast.Term) (ast.Value, error) 
 	defer stop()
 	var decision ast.Value
 	err = topdown.NewQuery(r.query).WithCompiler(r.compiler).WithStore(r.store).WithTransaction(txn).
-		WithInput(input).WithCancel(cancel).
+		WithInput(input).WithCancel(cancel).WithMetrics(metrics.NoOp()).
 		Iter(ctx, func(result topdown.QueryResult) error {
 			decision = result[ast.Var("decision")].Value
 			return nil
