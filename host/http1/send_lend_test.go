@@ -68,20 +68,23 @@ func TestBodiesInMemoryAndOnFiles(t *testing.T) {
 	for _, size := range []int{1, 1000, 5000, 64 << 10, 64<<10 + 1, 1 << 20} {
 		for _, length := range []int64{int64(size), exchange.UnknownLength} {
 			text := whole[:size]
-			var body io.ReadCloser
+			bodies, sent := make(chan io.ReadCloser, 1), make(chan bool, 1)
 			d := serve(t, settings(), func(x *exchange.Exchange) {
-				x.Response.Status, x.Response.Length, x.Response.Body = 200, length, body
+				defer func() { sent <- true }()
+				x.Response.Status, x.Response.Length, x.Response.Body = 200, length, <-bodies
 				if err := x.Sink.Send(x); err != nil || x.ResponseBytes != int64(size) {
 					t.Errorf("send: %v, %d bytes, want %d", err, x.ResponseBytes, size)
 				}
 			})
 			p := d.dial(t)
 			file := newOnFile(t, text, size)
-			for _, body = range []io.ReadCloser{unread{exchange.NewBuffered([]byte(text)), t}, file} {
+			for _, body := range []io.ReadCloser{unread{exchange.NewBuffered([]byte(text)), t}, file} {
+				bodies <- body
 				p.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 				if _, got := p.response("GET"); got != text {
 					t.Errorf("%d bytes as %T: got %d, or other ones", size, body, len(got))
 				}
+				<-sent
 			}
 			if moved := runtime.GOOS == "linux" && length > 0 && size >= 64<<10; file.read == moved {
 				t.Errorf("%d bytes, length %d: the kernel moved them: %v, want %v", size, length, !file.read, moved)
