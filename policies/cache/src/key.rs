@@ -61,14 +61,15 @@ impl Rules {
 
     /// The key of a URL: all keys of it begin with this.
     pub fn url(&self, scheme: &[u8], host: &[u8], target: &[u8]) -> Vec<u8> {
-        let mut key = self.prefix(scheme, host);
+        let mut key = Vec::with_capacity(scheme.len() + host.len() + target.len() + 4);
+        self.begin(&mut key, scheme, host);
         match target.iter().position(|&byte| byte == b'?') {
             Some(at) if self.sort_query => {
                 let mut all: Vec<&[u8]> = parameters(&target[at + 1..]).collect();
                 all.sort();
                 key.extend(with_query(&target[..at], &all));
             }
-            _ => key.extend(target),
+            _ => key.extend_from_slice(target),
         }
         key.push(b'\n');
         key
@@ -76,13 +77,19 @@ impl Rules {
 
     /// What all keys of a host begin with.
     pub fn prefix(&self, scheme: &[u8], host: &[u8]) -> Vec<u8> {
-        let mut key = scheme.to_ascii_lowercase();
-        key.extend(b"://");
+        let mut key = Vec::new();
+        self.begin(&mut key, scheme, host);
+        key
+    }
+
+    fn begin(&self, key: &mut Vec<u8>, scheme: &[u8], host: &[u8]) {
+        key.extend_from_slice(scheme);
+        key.extend_from_slice(b"://");
         if !self.any_host {
             let default: &[u8] = if scheme == b"https" { b":443" } else { b":80" };
-            key.extend(host.strip_suffix(default).unwrap_or(host).to_ascii_lowercase());
+            key.extend_from_slice(host.strip_suffix(default).unwrap_or(host));
         }
-        key
+        key.make_ascii_lowercase();
     }
 
     /// Adds what else of the request is part of the key, and says whether the key can be one. `field`

@@ -67,7 +67,8 @@ pub struct Status {
 impl Status {
     /// Writes the member for the cache called `name`.
     pub fn text(&self, name: &str) -> String {
-        let mut text = token_or_string(name).into_owned();
+        let mut text = String::with_capacity(128);
+        text.push_str(&token_or_string(name));
         if self.hit {
             text.push_str("; hit");
         }
