@@ -19,6 +19,7 @@ import (
 // child is an operating system's process, with limits, as go-plugin runs it.
 type child struct {
 	binary, folder string // its program, and where it runs
+	certificate    []byte // PEM, of whom it is to talk to
 	checksum       goplugin.SecureConfig
 	limits         manifest.Process
 
@@ -43,7 +44,7 @@ func (c *child) runner(_ hclog.Logger, prepared *exec.Cmd, _ string) (runner.Run
 	}
 	cmd := exec.Command(c.binary)
 	cmd.Dir = c.folder
-	cmd.Env = append(prepared.Env, path, "HOME="+c.folder, "TMPDIR="+c.folder)
+	cmd.Env = append(prepared.Env, path, "HOME="+c.folder, "TMPDIR="+c.folder, "PLUGIN_CLIENT_CERT="+string(c.certificate))
 	c.cmd, c.ended = cmd, make(chan struct{})
 	var err error
 	if c.stdout, err = cmd.StdoutPipe(); err != nil {

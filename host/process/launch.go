@@ -83,7 +83,11 @@ func (l *launch) open(ctx context.Context, q *process) (*pluginpb.Contract, erro
 	if err != nil {
 		return nil, fmt.Errorf("install: %w", err)
 	}
-	q.client = goplugin.NewClient(l.settings(q, binary))
+	settings, err := l.settings(q, binary)
+	if err != nil {
+		return nil, err
+	}
+	q.client = goplugin.NewClient(settings)
 	connected := make(chan error, 1)
 	var conn goplugin.ClientProtocol
 	go func() {
@@ -148,17 +152,21 @@ func (l *launch) configure(ctx context.Context, q *process) (*pluginpb.Contract,
 // settings are how go-plugin starts a process: gRPC over a unix socket, both sides with
 // certificates made for this one connection, a program that has been checked, and none of
 // the host's environment.
-func (l *launch) settings(q *process, binary string) *goplugin.ClientConfig {
+func (l *launch) settings(q *process, binary string) (*goplugin.ClientConfig, error) {
+	trust, certificate, err := identity()
+	if err != nil {
+		return nil, err
+	}
 	sum, _ := hex.DecodeString(strings.TrimPrefix(l.artifact.Digest, "sha256:"))
 	q.child = &child{
-		binary: binary, folder: q.folder, limits: l.limits,
+		binary: binary, folder: q.folder, limits: l.limits, certificate: certificate,
 		checksum: goplugin.SecureConfig{Checksum: sum, Hash: sha256.New()},
 	}
 	return &goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake(),
 		Plugins:          goplugin.PluginSet{plugin.Name: client{}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		AutoMTLS:         true,
+		TLSConfig:        trust,
 		SkipHostEnv:      true,
 		RunnerFunc:       q.child.runner,
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: q.folder},
@@ -172,7 +180,7 @@ func (l *launch) settings(q *process, binary string) *goplugin.ClientConfig {
 			// Windows that are given keep gRPC from measuring the path, by a ping for each message.
 			grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window),
 		},
-	}
+	}, nil
 }
 
 // remote is what a process serves.
