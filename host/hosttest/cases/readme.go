@@ -3,6 +3,7 @@ package cases
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,29 +29,30 @@ func (s *Suite) Readme(t *testing.T) {
 func (s *Suite) loadExample(t *testing.T, block string) {
 	t.Helper()
 	name := s.Artifact.File.Name
+	type use struct {
+		Policy string
+		Config map[string]any
+	}
+	type tier struct{ Stage []struct{ Use []use } }
 	var manifest struct {
-		Edge struct {
-			Stage []struct {
-				Use []struct {
-					Policy string
-					Config map[string]any
-				}
-			}
-		}
+		Edge, Service tier
+		Key           map[string]struct{ Source use }
 	}
 	if _, err := toml.Decode(block, &manifest); err != nil {
 		t.Fatalf("%v in\n%s", err, block)
 	}
-	uses := 0
-	for _, stage := range manifest.Edge.Stage {
-		for _, use := range stage.Use {
-			if use.Policy == name {
-				s.Load(t, "README.md", use.Config)
-				uses++
-			}
-		}
+	var uses []use
+	for _, stage := range slices.Concat(manifest.Edge.Stage, manifest.Service.Stage) {
+		uses = append(uses, stage.Use...)
 	}
-	if uses == 0 {
+	for _, key := range manifest.Key {
+		uses = append(uses, key.Source)
+	}
+	uses = slices.DeleteFunc(uses, func(u use) bool { return u.Policy != name })
+	for _, u := range uses {
+		s.Load(t, "README.md", u.Config)
+	}
+	if len(uses) == 0 {
 		t.Errorf("no use of %s in\n%s", name, block)
 	}
 }
