@@ -39,7 +39,6 @@ func settings(c *config) string {
 	}
 	return "SecRuleEngine " + engine + "\n" +
 		"SecAuditEngine Off\n" +
-		"SecRxPreFilter On\n" +
 		"SecArgumentsLimit 1000\n" +
 		"SecRule ARGUMENTS_LIMIT_REACHED \"@eq 1\" \"id:200014,phase:1,t:none,log,deny,status:400,msg:'Too many arguments',severity:2\"\n" +
 		"SecRule ARGUMENTS_LIMIT_REACHED \"@eq 1\" \"id:200015,phase:2,t:none,log,deny,status:400,msg:'Too many arguments',severity:2\"\n"

