@@ -26,7 +26,7 @@ func capabilities() []wasm.HostModule {
 	return []wasm.HostModule{
 		capability.Route(), capability.Log(), capability.HTTP(),
 		capability.Metric(), capability.Secret(), capability.Clock(capability.SystemTime()),
-		capability.Identity(), capability.Identify(), capability.KV(), capability.Cache(), capability.Random(),
+		capability.Identity(), capability.Identify(), capability.Connection(), capability.KV(), capability.Cache(), capability.Random(),
 		capability.Crypto(),
 	}
 }

@@ -37,21 +37,22 @@ func removeLinkFields(h *exchange.Header) {
 
 // link is what travels with a request.
 type link struct {
-	ID        string           `json:"id"`
-	ClientIP  netip.Addr       `json:"client_ip"`
-	Remote    netip.AddrPort   `json:"remote"`
-	Local     netip.AddrPort   `json:"local"`
-	Listener  string           `json:"listener"`
-	Scheme    string           `json:"scheme"`
-	Authority string           `json:"authority"` // as policies left it; the hop may need another
-	Version   exchange.Version `json:"version"`
-	Received  linkLine         `json:"received"`
-	TLS       *linkTLS         `json:"tls,omitempty"`
-	Upstream  string           `json:"upstream,omitempty"`
-	Fallbacks []string         `json:"fallbacks,omitempty"`
-	HashKey   string           `json:"hash_key,omitempty"`
-	TimeoutMS int64            `json:"timeout_ms,omitempty"`
-	Retries   *int             `json:"retries,omitempty"`
+	ID           string           `json:"id"`
+	ClientIP     netip.Addr       `json:"client_ip"`
+	ClientScheme string           `json:"client_scheme"`
+	Remote       netip.AddrPort   `json:"remote"`
+	Local        netip.AddrPort   `json:"local"`
+	Listener     string           `json:"listener"`
+	Scheme       string           `json:"scheme"`
+	Authority    string           `json:"authority"` // as policies left it; the hop may need another
+	Version      exchange.Version `json:"version"`
+	Received     linkLine         `json:"received"`
+	TLS          *linkTLS         `json:"tls,omitempty"`
+	Upstream     string           `json:"upstream,omitempty"`
+	Fallbacks    []string         `json:"fallbacks,omitempty"`
+	HashKey      string           `json:"hash_key,omitempty"`
+	TimeoutMS    int64            `json:"timeout_ms,omitempty"`
+	Retries      *int             `json:"retries,omitempty"`
 
 	Properties []linkProperty `json:"properties,omitempty"`
 	Identity   *linkIdentity  `json:"identity,omitempty"`
@@ -118,7 +119,7 @@ func tierDown(f *exchange.Failure, retryAfter time.Duration) *exchange.Failure {
 
 func encodeLink(x *exchange.Exchange) (string, error) {
 	l := link{
-		ID: x.ID, ClientIP: x.ClientIP,
+		ID: x.ID, ClientIP: x.ClientIP, ClientScheme: x.ClientScheme,
 		Remote: x.Conn.Remote, Local: x.Conn.Local, Listener: x.Conn.Listener,
 		Scheme: x.Request.Scheme, Authority: x.Request.Authority, Version: x.Request.Version,
 		Received: linkLine(x.Received),
@@ -171,7 +172,7 @@ func readLink(x *exchange.Exchange) error {
 			return fmt.Errorf("decode %s: %w", linkField, err)
 		}
 	}
-	x.Conn, x.ID, x.ClientIP = conn, l.ID, l.ClientIP
+	x.Conn, x.ID, x.ClientIP, x.ClientScheme = conn, l.ID, l.ClientIP, l.ClientScheme
 	x.Request.Scheme, x.Request.Authority, x.Request.Version = l.Scheme, l.Authority, l.Version
 	x.Received = exchange.RequestLine(l.Received)
 	x.Route = exchange.Route{Upstream: l.Upstream, HashKey: l.HashKey, Timeout: time.Duration(l.TimeoutMS) * time.Millisecond}
@@ -205,13 +206,15 @@ func decodeLink(value string) (*link, error) {
 		return nil, err
 	}
 	switch {
-	case l.ID == "" || !l.ClientIP.IsValid() || !l.Remote.IsValid() || l.Scheme != "http" && l.Scheme != "https":
+	case l.ID == "" || !l.ClientIP.IsValid() || !l.Remote.IsValid() || !isWeb(l.Scheme) || !isWeb(l.ClientScheme):
 		return nil, errIncomplete
 	case l.Version != exchange.HTTP10 && l.Version != exchange.HTTP11 && l.Version != exchange.HTTP2 && l.Version != exchange.HTTP3:
 		return nil, fmt.Errorf("HTTP version %d: %w", l.Version, errIncomplete)
 	}
 	return &l, nil
 }
+
+func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
 
 // give makes the client of x who it is.
 func (l *linkIdentity) give(x *exchange.Exchange) error {

@@ -16,7 +16,7 @@ import (
 
 func linked() *exchange.Exchange {
 	return &exchange.Exchange{
-		ID: "r1", ClientIP: netip.MustParseAddr("203.0.113.9"),
+		ID: "r1", ClientIP: netip.MustParseAddr("203.0.113.9"), ClientScheme: "http",
 		Conn: &exchange.Conn{
 			ID: 7, Listener: "public", Remote: netip.MustParseAddrPort("203.0.113.9:4000"), Local: netip.MustParseAddrPort("[2001:db8::1]:443"),
 			TLS: &exchange.TLS{Version: 0x304, CipherSuite: 0x1301, ServerName: "example.com", Protocol: "h2"},
@@ -61,7 +61,7 @@ func withLink(value string) *exchange.Exchange {
 
 func TestLinkRefusesWhatItCannotRead(t *testing.T) {
 	value := func(l string) string { return base64.RawStdEncoding.EncodeToString([]byte(l)) }
-	const whole = `"id":"r1","client_ip":"192.0.2.1","remote":"192.0.2.1:1","local":"192.0.2.2:2","scheme":"http","version":11`
+	const whole = `"id":"r1","client_ip":"192.0.2.1","remote":"192.0.2.1:1","local":"192.0.2.2:2","scheme":"http","client_scheme":"https","version":11`
 	if err := readLink(withLink(value("{" + whole + "}"))); err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +71,7 @@ func TestLinkRefusesWhatItCannotRead(t *testing.T) {
 		value(strings.Replace("{"+whole+"}", `"192.0.2.1"`, `""`, 1)),
 		value(strings.Replace("{"+whole+"}", "192.0.2.1:1", "", 1)),
 		value(strings.Replace("{"+whole+"}", `"http"`, `"gopher"`, 1)),
+		value(strings.Replace("{"+whole+"}", `"https"`, `""`, 1)),
 		value(strings.Replace("{"+whole+"}", "11", "99", 1)),
 		value("{" + whole + `,"tls":{"certificates":["AAAA"]}}`),
 		value("{" + whole + `,"properties":[{"value":"` + strings.Repeat("AAAA", exchange.MaxPropertyBytes/3+1) + `"}]}`),

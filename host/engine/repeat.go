@@ -76,7 +76,7 @@ func (r *ride) repeat() {
 // copyOf is an exchange of its own with the same request, but for the body.
 func copyOf(x *exchange.Exchange) *exchange.Exchange {
 	y := &exchange.Exchange{
-		Conn: &exchange.Conn{}, Sink: nobody{}, ID: strings.Clone(x.ID), ClientIP: x.ClientIP, Generation: x.Generation,
+		Conn: &exchange.Conn{}, Sink: nobody{}, ID: strings.Clone(x.ID), ClientIP: x.ClientIP, ClientScheme: strings.Clone(x.ClientScheme), Generation: x.Generation,
 		Upstreams: x.Upstreams, Repeated: true,
 	}
 	y.Lap()

@@ -172,12 +172,15 @@ type Exchange struct {
 	// logs, and for what the upstream is told of the client.
 	Received RequestLine
 
-	ID       string        // request id: the client's if trusted and sound, else made here
-	ClientIP netip.Addr    // behind trusted proxies the client that they name, else Conn.Remote
-	Began    time.Duration // when the request's head was complete, on Clock
-	Route    Route
-	Endpoint Endpoint // that Route led to
-	Notes    []Note   // at most MaxNotes
+	ID       string     // request id: the client's if trusted and sound, else made here
+	ClientIP netip.Addr // behind trusted proxies the client that they name, else Conn.Remote
+	// ClientScheme is "http" or "https": what the client came by. Behind trusted proxies it
+	// is what they tell, else Request.Scheme as it was before policies.
+	ClientScheme string
+	Began        time.Duration // when the request's head was complete, on Clock
+	Route        Route
+	Endpoint     Endpoint // that Route led to
+	Notes        []Note   // at most MaxNotes
 
 	Properties []Property // that policies have set; see SetProperty
 	Identity   Identity   // of the client, as policies established it; see Identify
@@ -295,7 +298,8 @@ func (x *Exchange) Reset() {
 	x.Request.reset()
 	x.Response.Reset()
 	x.Received = RequestLine{}
-	x.ID, x.ClientIP, x.Began, x.Now, x.Route, x.Endpoint = "", netip.Addr{}, 0, 0, Route{}, Endpoint{}
+	x.ID, x.ClientIP, x.ClientScheme = "", netip.Addr{}, ""
+	x.Began, x.Now, x.Route, x.Endpoint = 0, 0, Route{}, Endpoint{}
 	x.Generation, x.Upstreams, x.Failure, x.AnsweredBy, x.Sampled = 0, nil, nil, "", false
 	x.Repeater, x.Repeated = nil, false
 	x.RequestBytes, x.ResponseBytes = 0, 0

@@ -75,28 +75,34 @@ func splitList(s string) (members []string, ok bool) {
 // parseForwardedFor returns the address in the "for" parameter of one element
 // of Forwarded. Obfuscated and unknown nodes (RFC 7239, 6.2 and 6.3) have none.
 func parseForwardedFor(element string) (netip.Addr, bool) {
-	node, found := "", false
-	for element != "" {
-		name, rest, ok := strings.Cut(element, "=")
-		if !ok || !ValidName(trimSpace(name)) {
-			return netip.Addr{}, false
-		}
-		value, after, ok := cutValue(rest)
-		if !ok {
-			return netip.Addr{}, false
-		}
-		if EqualFold(trimSpace(name), "for") {
-			if found { // each parameter at most once (4)
-				return netip.Addr{}, false
-			}
-			node, found = value, true
-		}
-		element = after
-	}
-	if !found {
+	node, ok := forwardedParameter(element, "for")
+	if !ok {
 		return netip.Addr{}, false
 	}
 	return parseNode(node)
+}
+
+// forwardedParameter returns a parameter of one element of Forwarded; not ok if it is not
+// there, or if the element can't be read.
+func forwardedParameter(element, wanted string) (found string, ok bool) {
+	for element != "" {
+		name, rest, parted := strings.Cut(element, "=")
+		if !parted || !ValidName(trimSpace(name)) {
+			return "", false
+		}
+		value, after, sound := cutValue(rest)
+		if !sound {
+			return "", false
+		}
+		if EqualFold(trimSpace(name), wanted) {
+			if ok { // each parameter at most once (4)
+				return "", false
+			}
+			found, ok = value, true
+		}
+		element = after
+	}
+	return found, ok
 }
 
 // cutValue takes a token or quoted string from the front of s, with the

@@ -23,16 +23,18 @@ type Forwarding struct {
 	RequestID string
 }
 
-// Inbound begins an exchange: it decides ClientIP and ID, notes what was Received,
-// and removes what the client only claims. Call it once, before any policy sees the request.
+// Inbound begins an exchange: it decides ClientIP, ClientScheme and ID, notes what was
+// Received, and removes what the client only claims. Call it once, before any policy sees the request.
 func (f *Forwarding) Inbound(x *Exchange) {
 	h := &x.Request.Header
 	remote := x.Conn.Remote.Addr().Unmap().WithZone("")
 	x.ClientIP = remote
 	x.Received = x.Request.Line()
+	x.ClientScheme = x.Request.Scheme
 	trusted := f.trusts(remote)
 	if trusted {
 		x.ClientIP = f.client(h, remote)
+		x.ClientScheme = f.scheme(h, x.Request.Scheme)
 	}
 	f.removeClaims(h, trusted)
 	f.identify(x, trusted)

@@ -4,7 +4,6 @@
 const std = @import("std");
 const ergo = @import("ergo");
 const presets = @import("presets.zig");
-const tls = @import("tls.zig");
 
 pub const panic = ergo.panic;
 
@@ -58,10 +57,19 @@ const SecurityHeaders = struct {
         for (policy.fields) |one| one.put();
         const hsts = policy.hsts orelse return;
         // RFC 6797, 7.2: not over a transport that is not secure, whoever says it.
-        if (policy.over_tls_only and !tls.used()) return ergo.response.headers.remove(hsts.name);
+        if (policy.over_tls_only and !secure()) return ergo.response.headers.remove(hsts.name);
         hsts.put();
     }
 };
+
+extern "ergo_connection" fn scheme(buffer: [*]u8, limit: usize) usize;
+
+/// Whether the client came over TLS.
+fn secure() bool {
+    var buffer: [8]u8 = undefined;
+    const length = scheme(&buffer, buffer.len);
+    return length <= buffer.len and std.mem.eql(u8, buffer[0..length], "https");
+}
 
 fn make(config: presets.Config, name: []const u8, value: []const u8) Field {
     const keep = for (config.keep) |kept| {
@@ -98,5 +106,4 @@ fn checkName(comptime place: []const u8, name: []const u8) void {
 
 test {
     _ = presets;
-    _ = tls;
 }

@@ -2,7 +2,7 @@ package guest
 
 import "unsafe"
 
-// The host's functions for counting, secrets, clocks and identity.
+// The host's functions for counting, secrets, clocks, connections and identity.
 
 //go:wasmimport ergo_metric define
 func hostDefineMetric(kind uint32, name unsafe.Pointer, length uint32, id unsafe.Pointer) uint32
@@ -30,6 +30,9 @@ func clockBegan() int64
 
 //go:wasmimport ergo_clock remaining
 func clockRemaining() int64
+
+//go:wasmimport ergo_connection scheme
+func hostGetClientScheme(buf unsafe.Pointer, limit uint32) uint32
 
 //go:wasmimport ergo_identity subject
 func hostGetSubject(buf unsafe.Pointer, limit uint32) uint32
@@ -72,6 +75,7 @@ func getSecret(name string, buf []byte) uint32 {
 	return hostGetSecret(nameAt, length, to, limit)
 }
 
+func getClientScheme(buf []byte) uint32   { return hostGetClientScheme(room(buf)) }
 func getSubject(buf []byte) uint32        { return hostGetSubject(room(buf)) }
 func getIdentifier(buf []byte) uint32     { return hostGetIdentifier(room(buf)) }
 func getAttributeNames(buf []byte) uint64 { return hostGetAttributeNames(room(buf)) }

@@ -43,6 +43,7 @@ type Fake struct {
 	Secrets  map[string]string
 	Clock    FakeClock
 	Identity FakeIdentity
+	Secure   bool                  // the client came over TLS
 	KV       map[string]*FakeEntry // what ergo_kv holds
 	KVDown   bool                  // its store is not available
 	Cache    FakeCache             // what ergo_cache holds

@@ -79,6 +79,13 @@ func clockMonotonic() int64 { return current.Clock.Monotonic }
 func clockBegan() int64     { return current.Clock.Began }
 func clockRemaining() int64 { return current.Clock.Remaining }
 
+func getClientScheme(buf []byte) uint32 {
+	if current.Secure {
+		return give("https", buf)
+	}
+	return give("http", buf)
+}
+
 func getSubject(buf []byte) uint32    { return give(current.Identity.Subject, buf) }
 func getIdentifier(buf []byte) uint32 { return give(current.Identity.Method, buf) }
 

@@ -84,6 +84,18 @@ func TestClock(t *testing.T) {
 	})
 }
 
+func TestSecure(t *testing.T) {
+	for _, secure := range []bool{true, false} {
+		host := NewFake("GET", "/")
+		host.Secure = secure
+		host.Run(func() {
+			if Secure() != secure {
+				t.Errorf("got %v, want %v", !secure, secure)
+			}
+		})
+	}
+}
+
 func TestIdentity(t *testing.T) {
 	host := NewFake("GET", "/")
 	host.Run(func() {

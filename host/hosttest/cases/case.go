@@ -74,11 +74,12 @@ func (c *Case) Exchange(t testing.TB) *exchange.Exchange {
 	}
 	x.Request = exchange.Request{
 		Method:    cmp.Or(c.Request.Method, "GET"),
-		Scheme:    "https",
+		Scheme:    cmp.Or(c.Request.Scheme, "https"),
 		Authority: cmp.Or(c.Request.Host, "example.com"),
 		Target:    cmp.Or(c.Request.Target, "/"),
 		Version:   exchange.HTTP11,
 	}
+	x.ClientScheme = x.Request.Scheme
 	addAll(&x.Request.Header, c.Request.Header)
 	c.Request.identify(t, x)
 	if c.Request.Body != "" {

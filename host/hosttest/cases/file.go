@@ -47,6 +47,7 @@ type Request struct {
 	Target string            `toml:"target"` // default "/"
 	Host   string            `toml:"host"`   // default "example.com"
 	Client string            `toml:"client"` // default "192.0.2.7"
+	Scheme string            `toml:"scheme"` // what the client came by; default "https"
 	Header map[string]Values `toml:"header"`
 	Body   string            `toml:"body"`
 

@@ -43,7 +43,7 @@ func (s *Suite) Visits(b *testing.B, c *Case, p policy.Policy) func() (answered 
 		x.Lap()
 		header := x.Request.Header
 		x.ID, x.Conn, x.ClientIP, x.Upstreams, x.Request, x.Began = from.ID, from.Conn, from.ClientIP, from.Upstreams, from.Request, x.Now
-		x.Request.Header = header
+		x.ClientScheme, x.Request.Header = from.ClientScheme, header
 		x.Request.Header.CopyFrom(&from.Request.Header)
 		if c.Request.Body != "" {
 			x.Request.Body = io.NopCloser(strings.NewReader(c.Request.Body))

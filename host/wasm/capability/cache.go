@@ -209,10 +209,6 @@ func (v *cacheVisit) entry(i uint64) *cache.Entry {
 	return v.entries[uint32(i)]
 }
 
-func getScheme(ctx context.Context, mod api.Module, stack []uint64) {
-	stack[0] = give(mod, stack[0], stack[1], wasm.CallOf(ctx).MustExchange().Request.Scheme)
-}
-
 func lookupCache(ctx context.Context, mod api.Module, stack []uint64) {
 	v := cacheOf(ctx)
 	key := read(mod, stack[0], stack[1])

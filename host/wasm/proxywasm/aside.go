@@ -22,7 +22,7 @@ func (s *stream) setAside() {
 	x := s.x
 	a := &aside{before: slices.Clone(x.Properties)}
 	a.exchange = exchange.Exchange{
-		Conn: x.Conn, ID: x.ID, ClientIP: x.ClientIP, Began: x.Began, Now: x.Now, Route: x.Route, Properties: slices.Clone(x.Properties),
+		Conn: x.Conn, ID: x.ID, ClientIP: x.ClientIP, ClientScheme: x.ClientScheme, Began: x.Began, Now: x.Now, Route: x.Route, Properties: slices.Clone(x.Properties),
 	}
 	r := &a.exchange.Request
 	r.Method, r.Scheme, r.Authority, r.Target = x.Request.Method, x.Request.Scheme, x.Request.Authority, x.Request.Target

@@ -114,6 +114,12 @@ mod imports {
         pub fn clock_remaining() -> u64;
     }
 
+    #[link(wasm_import_module = "ergo_connection")]
+    unsafe extern "C" {
+        #[link_name = "scheme"]
+        pub fn get_client_scheme(buf: *mut u8, limit: usize) -> usize;
+    }
+
     #[link(wasm_import_module = "ergo_identity")]
     unsafe extern "C" {
         #[link_name = "subject"]

@@ -8,6 +8,7 @@ mod buffer;
 pub mod cache;
 pub mod clock;
 mod config;
+pub mod connection;
 pub mod crypto;
 mod header;
 pub mod http;

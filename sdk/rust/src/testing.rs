@@ -75,6 +75,8 @@ pub struct Host {
     /// Secrets by name.
     pub secrets: Vec<(String, Vec<u8>)>,
     pub clock: Clock,
+    /// What the client came by.
+    pub client_scheme: &'static str,
     /// Who the client is; empty for nobody.
     pub subject: String,
     /// What else is known of the client, by name.
@@ -141,6 +143,7 @@ impl Host {
             target: target.into(),
             protocol: "HTTP/1.1".into(),
             source: "192.0.2.1:1234".into(),
+            client_scheme: "http",
             status: 200,
             ..Host::default()
         }

@@ -76,6 +76,10 @@ pub unsafe fn clock_remaining() -> u64 {
     with(|host| host.clock.remaining.unwrap_or(i64::MAX as u64))
 }
 
+pub unsafe fn get_client_scheme(buf: *mut u8, limit: usize) -> usize {
+    with(|host| unsafe { give(host.client_scheme.as_bytes(), buf, limit) })
+}
+
 pub unsafe fn get_subject(buf: *mut u8, limit: usize) -> usize {
     with(|host| unsafe { give(host.subject.as_bytes(), buf, limit) })
 }
