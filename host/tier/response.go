@@ -61,7 +61,7 @@ func (p *passage) fault() error {
 // passed counts an exchange that the policy took without failing. One of which it
 // can still fail on a body counts at its end.
 func (p *passage) passed() {
-	if p.use.bodyFault == nil {
+	if p.use.bodyFault == nil || !p.use.held {
 		p.use.slot.passed(p.probe)
 	}
 }
