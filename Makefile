@@ -72,7 +72,7 @@ cache-tests: build ## the public suite for HTTP caches on the real binary, held 
 
 .PHONY: policy-table
 policy-table: ## measures what each policy costs, into policies/costs.txt, and writes README.md's table of policies
-	$(GO) test -run '^$$' -bench 'Forward|ExtAuth' -count 5 ./policies | tee policies/costs.txt
+	$(GO) test -run '^$$' -bench 'Forward|ExtAuth' -count 5 ./policies ./plugins | tee policies/costs.txt
 	$(GO) test -count=1 -run TestTable ./policies -update
 
 .PHONY: policies

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ergoproxy/ergo/host/hosttest/cases"
+	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 )
 
@@ -22,7 +23,7 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// TestTable: the README's table is what the policies' policy.toml say, and costs.txt,
+// TestTable: the README's table is what policy.toml of policies and plugins say, and costs.txt,
 // which `make policy-table` measures anew.
 func TestTable(t *testing.T) {
 	const file = "../README.md"
@@ -47,40 +48,59 @@ func TestTable(t *testing.T) {
 
 func table(t *testing.T) string {
 	costs := costs(t)
-	files := map[string]*policy.Artifact{}
-	var names []string
-	for _, name := range cases.Folders(t) {
-		a, err := policy.LoadArtifact(name)
+	var paths []string
+	for _, kind := range []string{"policies", "plugins"} {
+		found, err := filepath.Glob("../" + kind + "/*/policy.toml")
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[name] = a
-		names = append(names, name)
+		paths = append(paths, found...)
 	}
-	slices.SortStableFunc(names, func(a, b string) int {
-		return strings.Compare(files[a].File.Family, files[b].File.Family)
+	var files []*manifest.PolicyFile
+	written := map[string]string{}
+	links := map[string]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := manifest.ParsePolicyFile(path, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+		links[file.Name] = strings.TrimPrefix(filepath.Dir(path), "../")
+		written[file.Name] = language(t, filepath.Dir(path), file.ABI)
+		if costs[file.Name] == "" {
+			t.Errorf("costs.txt does not have %s", file.Name)
+		}
+	}
+	slices.SortFunc(files, func(a, b *manifest.PolicyFile) int {
+		return cmp.Or(strings.Compare(a.Family, b.Family), strings.Compare(a.Name, b.Name))
 	})
 	var b strings.Builder
 	b.WriteString("| policy | family | what it does | asks for | written in | cost of an exchange |\n|---|---|---|---|---|---|\n")
-	for _, name := range names {
-		f := files[name].File
-		fmt.Fprintf(&b, "| [%s](policies/%[1]s) | %s | %s | %s | %s | %s |\n", name, f.Family, f.Summary,
-			strings.Join(f.Capabilities, ", "), language(t, name), costs[name])
+	for _, f := range files {
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s | %s | %s |\n", f.Name, links[f.Name], f.Family, f.Summary,
+			strings.Join(f.Capabilities, ", "), written[f.Name], costs[f.Name])
 	}
 	return b.String()
 }
 
-// language is told by the file that policies/build goes by.
-func language(t *testing.T, name string) string {
+// language is told by the file that policies/build goes by; a program is one of Go.
+func language(t *testing.T, folder, abi string) string {
 	t.Helper()
+	if abi == policy.Plugin {
+		return "Go, a process"
+	}
 	for _, l := range [...]struct{ file, name string }{
 		{"Cargo.toml", "Rust"}, {"main.go", "Go"}, {"main.c", "C"}, {"main.zig", "Zig"}, {"asconfig.json", "AssemblyScript"},
 	} {
-		if _, err := os.Stat(filepath.Join(name, l.file)); err == nil {
+		if _, err := os.Stat(filepath.Join(folder, l.file)); err == nil {
 			return l.name
 		}
 	}
-	t.Fatalf("%s is written in no language that is known", name)
+	t.Fatalf("%s is written in no language that is known", folder)
 	return ""
 }
 
@@ -111,11 +131,6 @@ func costs(t *testing.T) map[string]string {
 	for name, all := range runs {
 		slices.Sort(all)
 		medians[name] = fmt.Sprintf("%.1f us", all[len(all)/2]/1000)
-	}
-	for _, name := range cases.Folders(t) {
-		if medians[name] == "" {
-			t.Errorf("costs.txt does not have %s", name)
-		}
 	}
 	return medians
 }
