@@ -11,28 +11,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-const badges = `version = 1
-[host]
-admin = "unix:%[1]s"
-data = "data%[2]d"
-log.format = "json"
-[[listener]]
-address = %[3]q
-[[listener]]
-name = "link"
-link = true
-address = %[4]q
-tls = { certificates = [{ cert = "host.pem", key = "host.key" }], client_auth = "required", client_ca = "ca.pem" }
-[split]
-hosts = "services"
-[upstream.services]
-endpoints = [%[5]q]
-tls = { ca = "ca.pem", cert = "host.pem", key = "host.key" }
-[upstream.origin]
+// badges has one policy establish who the client is, and another one tell it.
+const badges = `[upstream.origin]
 endpoints = ["ergo:echo"]
 [policy.badge]
 source = "badge.wasm"
@@ -56,12 +38,7 @@ use = [{ policy = "greet" }]
 // client is, by a secret, and one of the service tier tell it, in one process and
 // in two.
 func TestPoliciesKnowWhoTheClientIs(t *testing.T) {
-	s := &split{t: t, folder: t.TempDir()}
-	s.binary = filepath.Join(s.folder, "ergo")
-	build(t, s.binary)
-	ca := hosttest.NewCA(t)
-	ca.WriteCA(t, s.folder)
-	ca.Write(t, s.folder, "host", "127.0.0.1")
+	s := prepare(t)
 	for _, name := range []string{"badge", "greet"} {
 		buildGuest(t, filepath.Join(s.folder, name+".wasm"), "./testdata/"+name)
 	}
@@ -76,10 +53,7 @@ func TestPoliciesKnowWhoTheClientIs(t *testing.T) {
 		if i == 2 {
 			link = freeAddress(t)
 		}
-		text := fmt.Sprintf(badges, s.socket(i), i, address, link, "https://"+s.links[0])
-		if err := os.WriteFile(s.manifest(i), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.write(i, address, link, []string{"https://" + s.links[0]}, badges)
 	}
 	s.startHost(0)
 	apart := start(t, s.binary, s.folder, "run", "--tier", "edge", "-c", s.manifest(1))

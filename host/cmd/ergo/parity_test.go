@@ -14,20 +14,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
 // TestSplitLooksLikeOneProcess sends the same bytes to an edge host with a
 // service host behind it and to one process that runs both tiers: the origin and
 // the client must not see a difference.
 func TestSplitLooksLikeOneProcess(t *testing.T) {
-	s := &split{t: t, folder: t.TempDir()}
-	s.binary = filepath.Join(s.folder, "ergo")
-	build(t, s.binary)
-	ca := hosttest.NewCA(t)
-	ca.WriteCA(t, s.folder)
-	ca.Write(t, s.folder, "host", "127.0.0.1")
+	s := prepare(t)
 	origin := httptest.NewServer(http.HandlerFunc(tell))
 	t.Cleanup(origin.Close)
 	policies, err := filepath.Abs(filepath.Join(root, "policies"))
@@ -39,7 +32,7 @@ func TestSplitLooksLikeOneProcess(t *testing.T) {
 	}
 	whole, edge := freeAddress(t), freeAddress(t)
 	for i, address := range []string{edge, edge, whole} {
-		s.write(i, address, origin.URL, policies)
+		s.mark(i, address, origin.URL, policies)
 	}
 	s.startHost(0)
 	start(t, s.binary, s.folder, "run", "--tier", "edge", "-c", s.manifest(1))

@@ -60,13 +60,19 @@ type split struct {
 	via map[string]string // the service host that brought an exchange to the origin
 }
 
-func newSplit(t *testing.T) *split {
+// prepare makes the folder of hosts that are processes: the program, and a certificate.
+func prepare(t *testing.T) *split {
 	s := &split{t: t, folder: t.TempDir(), via: map[string]string{}}
 	s.binary = filepath.Join(s.folder, "ergo")
 	build(t, s.binary)
 	ca := hosttest.NewCA(t)
 	ca.WriteCA(t, s.folder)
 	ca.Write(t, s.folder, "host", "127.0.0.1")
+	return s
+}
+
+func newSplit(t *testing.T) *split {
+	s := prepare(t)
 	origin := httptest.NewServer(http.HandlerFunc(s.origin))
 	t.Cleanup(origin.Close)
 
@@ -80,7 +86,7 @@ func newSplit(t *testing.T) *split {
 		t.Fatal(err)
 	}
 	for i := range serviceHosts + 1 {
-		s.write(i, public, origin.URL, policies)
+		s.mark(i, public, origin.URL, policies)
 	}
 	for i := range s.hosts {
 		s.startHost(i)
@@ -99,37 +105,55 @@ func (s *split) startHost(i int) {
 	waitReady(s.t, over(s.socket(i)), "http://admin/readyz")
 }
 
-// write writes the manifest of process i: the same for all, but for the link
-// listener's address and what has to differ on one machine.
-func (s *split) write(i int, public, origin, policies string) {
+// write writes the manifest of process i: the same for all, but for the addresses, what has to
+// differ on one machine, and the rest.
+func (s *split) write(i int, public, link string, services []string, rest string) {
 	s.t.Helper()
 	var endpoints []string
-	for _, l := range s.links {
-		endpoints = append(endpoints, strconv.Quote("https://"+l))
+	for _, service := range services {
+		endpoints = append(endpoints, strconv.Quote(service))
 	}
 	text := fmt.Sprintf(`version = 1
 [host]
-admin = "unix:%[1]s"
-data = "data%[2]d"
+admin = "unix:%s"
+data = "data%d"
+log.format = "json"
 [[listener]]
-address = %[3]q
+address = %q
 [[listener]]
 name = "link"
 link = true
-address = %[4]q
+address = %q
 tls = { certificates = [{ cert = "host.pem", key = "host.key" }], client_auth = "required", client_ca = "ca.pem" }
 [split]
 hosts = "services"
 retry_after = "7s"
 [upstream.services]
-endpoints = [%[5]s]
+endpoints = [%s]
 tls = { ca = "ca.pem", cert = "host.pem", key = "host.key" }
 health = { kind = "tcp", interval = "50ms", timeout = "500ms", healthy = 1, unhealthy = 1 }
 timeout = "3s"
-[upstream.origin]
-endpoints = [%[6]q]
+`, s.socket(i), i, public, link, strings.Join(endpoints, ", "))
+	if err := os.WriteFile(s.manifest(i), []byte(text+rest), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// mark has process i leave its marks in front of an origin.
+func (s *split) mark(i int, public, origin, policies string) {
+	s.t.Helper()
+	var services []string
+	for _, l := range s.links {
+		services = append(services, "https://"+l)
+	}
+	s.write(i, public, s.links[i%serviceHosts], services, fmt.Sprintf(marking, origin, filepath.Join(policies, "headers"), i))
+}
+
+// marking has each tier, and each service host, leave its mark.
+const marking = `[upstream.origin]
+endpoints = [%[1]q]
 [policy.headers]
-source = %[7]q
+source = %[2]q
 [edge]
 [[edge.stage]]
 name = "edge"
@@ -142,13 +166,9 @@ upstream = "origin"
 name = "service"
 [[service.stage.use]]
 policy = "headers"
-config.request.set = { x-host = "%[2]d" }
-config.response.set = { x-host = "%[2]d" }
-`, s.socket(i), i, public, s.links[i%serviceHosts], strings.Join(endpoints, ", "), origin, filepath.Join(policies, "headers"))
-	if err := os.WriteFile(s.manifest(i), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-}
+config.request.set = { x-host = "%[3]d" }
+config.response.set = { x-host = "%[3]d" }
+`
 
 // origin notes who brought an exchange, and takes its time, so that kills meet
 // exchanges inside.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,29 +11,11 @@ import (
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-// caching is a manifest of which one host runs the edge tier, with a cache, and another one
-// the service tier.
-const caching = `version = 1
-[host]
-admin = "unix:%[1]s"
-data = "data%[2]d"
-log.format = "json"
-[[listener]]
-address = %[3]q
-[[listener]]
-name = "link"
-link = true
-address = %[4]q
-tls = { certificates = [{ cert = "host.pem", key = "host.key" }], client_auth = "required", client_ca = "ca.pem" }
-[split]
-hosts = "services"
-[upstream.services]
-endpoints = [%[5]q]
-tls = { ca = "ca.pem", cert = "host.pem", key = "host.key" }
-[upstream.origin]
-endpoints = [%[6]q]
+// caching has the edge tier store what it has from its services.
+const caching = `[upstream.origin]
+endpoints = [%[1]q]
 [policy.cache]
-source = %[7]q
+source = %[2]q
 grants = ["ergo_cache", "ergo_clock"]
 [edge]
 [[edge.stage]]
@@ -47,12 +28,7 @@ upstream = "origin"
 // TestEdgeServesStaleWithoutItsServices: what the edge tier has stored answers when the hosts
 // of the service tier are gone, stale as it is; what it has not stored is refused.
 func TestEdgeServesStaleWithoutItsServices(t *testing.T) {
-	s := &split{t: t, folder: t.TempDir()}
-	s.binary = filepath.Join(s.folder, "ergo")
-	build(t, s.binary)
-	ca := hosttest.NewCA(t)
-	ca.WriteCA(t, s.folder)
-	ca.Write(t, s.folder, "host", "127.0.0.1")
+	s := prepare(t)
 	cache, err := filepath.Abs("../../../policies/cache")
 	if err != nil {
 		t.Fatal(err)
@@ -69,10 +45,7 @@ func TestEdgeServesStaleWithoutItsServices(t *testing.T) {
 	edge, link := freeAddress(t), freeAddress(t)
 	s.links[0] = link
 	for i, address := range []string{freeAddress(t), edge} {
-		text := fmt.Sprintf(caching, s.socket(i), i, address, link, "https://"+link, origin.URL, cache)
-		if err := os.WriteFile(s.manifest(i), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.write(i, address, link, []string{"https://" + link}, fmt.Sprintf(caching, origin.URL, cache))
 	}
 	service := start(t, s.binary, s.folder, "run", "--tier", "service", "-c", s.manifest(0))
 	waitReady(t, over(s.socket(0)), "http://admin/readyz")
