@@ -78,7 +78,7 @@ func TestUngrantedCapability(t *testing.T) {
 // A process that breaks the protocol is ended, its exchange fails, and another one takes
 // its place: never does an exchange pass.
 func TestBrokenProtocol(t *testing.T) {
-	for _, role := range []string{"unknown", "zero", "chatty", "pieces", "empty", "huge", "hangup"} {
+	for _, role := range []string{"noise", "unknown", "zero", "chatty", "pieces", "empty", "huge", "hangup"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			p := playing(t, role).load(t)

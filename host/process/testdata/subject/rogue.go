@@ -10,6 +10,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ergoproxy/ergo/sdk/plugin"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
@@ -27,6 +28,11 @@ var roles = map[string]func(){
 		handshake := plugin.Handshake()
 		handshake.ProtocolVersion = 99
 		serve(handshake, nil)
+	},
+	"noise": func() {
+		serveBy(func(options []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(options, grpc.ForceServerCodec(noisy{}))...)
+		}, plugin.Handshake(), twiceDone)
 	},
 	"unknown": func() { serve(plugin.Handshake(), stray(1<<40)) },
 	"zero":    func() { serve(plugin.Handshake(), stray(0)) },
@@ -92,8 +98,12 @@ type rogue struct {
 }
 
 func serve(handshake goplugin.HandshakeConfig, s say, own ...*pluginpb.PolicyEvent) {
+	serveBy(goplugin.DefaultGRPCServer, handshake, s, own...)
+}
+
+func serveBy(server func([]grpc.ServerOption) *grpc.Server, handshake goplugin.HandshakeConfig, s say, own ...*pluginpb.PolicyEvent) {
 	goplugin.Serve(&goplugin.ServeConfig{
-		HandshakeConfig: handshake, GRPCServer: goplugin.DefaultGRPCServer,
+		HandshakeConfig: handshake, GRPCServer: server,
 		Plugins: goplugin.PluginSet{plugin.Name: &rogue{say: s, own: own}},
 	})
 }
@@ -135,3 +145,20 @@ func (r *rogue) Carry(stream grpc.BidiStreamingServer[pluginpb.HostBatch, plugin
 		}
 	}
 }
+
+// noisy writes events as what is no message.
+type noisy struct{}
+
+// Name follows encoding.Codec.
+func (noisy) Name() string { return "proto" }
+
+// Marshal follows encoding.Codec.
+func (noisy) Marshal(v any) ([]byte, error) {
+	if batch, ok := v.(*pluginpb.PolicyBatch); ok && len(batch.Events) > 0 {
+		return []byte("\xffwhat is this?"), nil
+	}
+	return proto.Marshal(v.(proto.Message))
+}
+
+// Unmarshal follows encoding.Codec.
+func (noisy) Unmarshal(data []byte, v any) error { return proto.Unmarshal(data, v.(proto.Message)) }
