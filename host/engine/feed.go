@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/ergoproxy/ergo/host/engine/feed"
@@ -22,47 +21,14 @@ type spring struct {
 	id   string
 	name string // of the key
 	slot *slot
-	refs int // guarded by springs.mu
 }
 
-// springs are those of all generations, by what makes them differ.
-type springs struct {
-	mu   sync.Mutex
-	byID map[string]*spring
-}
-
-// take returns the spring of that id with one more reference, nil if there is none.
-func (s *springs) take(id string) *spring {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := s.byID[id]
-	if found != nil {
-		found.refs++
-	}
-	return found
-}
-
-// put adds a spring with one reference. Builds follow one another, so its id is free.
-func (s *springs) put(made *spring) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byID == nil {
-		s.byID = map[string]*spring{}
-	}
-	made.refs = 1
-	s.byID[made.id] = made
-}
+// springs are those of all generations.
+type springs struct{ shared[spring] }
 
 // release drops one reference; with the last one the feed ends, and so may its source.
 func (s *springs) release(ctx context.Context, of *spring, all *slots) error {
-	s.mu.Lock()
-	of.refs--
-	last := of.refs == 0
-	if last {
-		delete(s.byID, of.id)
-	}
-	s.mu.Unlock()
-	if !last {
+	if !s.drop(of.id) {
 		return nil
 	}
 	of.Close()
@@ -143,7 +109,7 @@ func (b *build) spring(ctx context.Context, name string, k manifest.Key, spec po
 	if err != nil {
 		return nil, errors.Join(err, b.e.slots.release(ctx, kept))
 	}
-	b.e.springs.put(made)
+	b.e.springs.put(id, made) // builds follow one another, so it is free
 	made.Watch(func(ctx context.Context) { b.e.follow(ctx, made) })
 	return made, nil
 }

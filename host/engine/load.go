@@ -201,10 +201,10 @@ func load(ctx context.Context, loader policy.Loader, spec policy.Spec) (made pol
 // keep makes a slot of a loaded policy. Two uses with one key that were loaded
 // at the same time share the first one's.
 func (b *build) keep(key string, made policy.Policy, spec policy.Spec) *slot {
-	fresh := &tier.Slot{
+	fresh := &slot{key: key, Slot: &tier.Slot{
 		Name: spec.Name, Version: spec.Artifact.File.Version, Family: spec.Artifact.File.Family,
 		Policy: made, Granted: spec.Granted, Log: spec.Log,
-	}
+	}}
 	kept, surplus := b.e.slots.put(key, fresh)
 	if !surplus {
 		b.count(&b.loaded)

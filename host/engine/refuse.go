@@ -24,7 +24,7 @@ func (b *build) failed(r *row, kind policy.Kind, err error) {
 	b.e.opts.Log.Warn("policy left out by its failure rule", "policy", r.config.Policy, "kind", kind.String(), "rule", rule.Kind, "err", err)
 	r.slot = &slot{Slot: &tier.Slot{
 		Name: r.config.Policy, Family: b.family(r.config.Policy), Failed: kind, Err: err, Log: b.e.opts.Log,
-	}, refs: 1}
+	}}
 }
 
 // excused reports whether a rule lets a generation run without the policy.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"sync"
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
@@ -16,55 +15,15 @@ import (
 // instances and its quarantine live on through swaps.
 type slot struct {
 	*tier.Slot
-	key  string
-	refs int // guarded by slots.mu
+	key string // empty: nobody else's
 }
 
-// slots are the loaded policies of all generations, by what makes them differ.
-type slots struct {
-	mu    sync.Mutex
-	byKey map[string]*slot
-}
-
-// take returns the slot of that key with one more reference, nil if there is
-// none.
-func (s *slots) take(key string) *slot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := s.byKey[key]
-	if found != nil {
-		found.refs++
-	}
-	return found
-}
-
-// put adds a slot with one reference. If the key is taken, the one there is
-// returned with one more reference and surplus is true: the caller closes its own.
-func (s *slots) put(key string, made *tier.Slot) (kept *slot, surplus bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if there := s.byKey[key]; there != nil {
-		there.refs++
-		return there, true
-	}
-	if s.byKey == nil {
-		s.byKey = map[string]*slot{}
-	}
-	kept = &slot{Slot: made, key: key, refs: 1}
-	s.byKey[key] = kept
-	return kept, false
-}
+// slots are the loaded policies of all generations.
+type slots struct{ shared[slot] }
 
 // release drops one reference and closes the policy with the last one.
 func (s *slots) release(ctx context.Context, kept *slot) error {
-	s.mu.Lock()
-	kept.refs--
-	last := kept.refs == 0
-	if last {
-		delete(s.byKey, kept.key)
-	}
-	s.mu.Unlock()
-	if !last {
+	if !s.drop(kept.key) {
 		return nil
 	}
 	return kept.Close(ctx)
