@@ -46,9 +46,9 @@ func newKeys(t testing.TB) *keyring.Grant {
 	return keyring.NewGrant(granted, keyring.NewGate())
 }
 
-func TestCapabilities(t *testing.T) {
-	b := newAsking(t, `{}`)
-	p := b.load(t)
+// testRoute has the policy say where an exchange goes, whose it is, and what is to be noted.
+func testRoute(t *testing.T, p policy.Policy) {
+	t.Helper()
 	x := newExchange("x-do", "route")
 	if _, err := visitOnce(t, p, x); err != nil {
 		t.Fatal(err)
@@ -57,6 +57,12 @@ func TestCapabilities(t *testing.T) {
 	if x.Route.Upstream != "blue" || x.Route.HashKey != "key" || x.Identity.Subject != "somebody" || role != "cook" || len(x.Notes) != 1 {
 		t.Errorf("got %+v %+v %v", x.Route, x.Identity, x.Notes)
 	}
+}
+
+func TestCapabilities(t *testing.T) {
+	b := newAsking(t, `{}`)
+	p := b.load(t)
+	testRoute(t, p)
 	for _, c := range []struct{ do, want string }{
 		{"secret", "s3cret <nil> not found"},
 		{"count", "/a?b 1"},

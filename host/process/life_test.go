@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -304,42 +305,43 @@ func TestProcessesShareTheLoad(t *testing.T) {
 	}
 }
 
-// Under load, with processes that are killed all the time, every exchange either has been
-// through the policy or failed.
 func TestHammer(t *testing.T) {
 	b := newBench(t, policyFile, `{}`)
 	b.spec.Settings.Process.Count = 2
-	p := b.load(t)
+	hammer(t, b.load(t), 5, "")
+}
+
+// Under load, with processes that are killed all the time, every exchange either has been
+// through the policy or failed. Deeds are what exchanges have it do, by turns.
+func hammer(t *testing.T, p policy.Policy, kills int, deeds ...string) {
+	t.Helper()
 	var group sync.WaitGroup
+	var passed, failed atomic.Int64
 	stop := make(chan struct{})
-	var mu sync.Mutex
-	passed, failed := 0, 0
 	for n := range 16 {
 		group.Go(func() {
+			do := deeds[n%len(deeds)]
 			for i := 0; ; i++ {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				x := newExchange()
+				x := newExchange("x-do", do)
 				x.Request.Target = fmt.Sprintf("/%d/%d", n, i)
 				_, err := visitOnce(t, p, x)
-				seen := x.Request.Header.Value("x-seen")
-				mu.Lock()
-				if err != nil {
-					failed++
-				} else {
-					passed++
-				}
-				mu.Unlock()
-				if err == nil && seen != "GET "+x.Request.Target {
+				switch seen := x.Request.Header.Value("x-seen"); {
+				case err != nil:
+					failed.Add(1)
+				case seen == "GET "+x.Request.Target:
+					passed.Add(1)
+				default:
 					t.Errorf("%s passed with x-seen %q", x.Request.Target, seen)
 				}
 			}
 		})
 	}
-	for range 5 {
+	for range kills {
 		// With a process that has just been killed it may be in vain.
 		x := newExchange("x-do", "pid")
 		if _, err := visitOnce(t, p, x); err == nil {
@@ -350,8 +352,8 @@ func TestHammer(t *testing.T) {
 	}
 	close(stop)
 	group.Wait()
-	if passed == 0 || failed == 0 {
-		t.Errorf("%d passed and %d failed: neither must be none", passed, failed)
+	if passed.Load() == 0 || failed.Load() == 0 {
+		t.Errorf("%d passed and %d failed: neither must be none", passed.Load(), failed.Load())
 	}
 }
 

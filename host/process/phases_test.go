@@ -52,8 +52,9 @@ func TestOnlyChosenFieldsTravel(t *testing.T) {
 	}
 }
 
-func TestResponseRemembersItsRequest(t *testing.T) {
-	p := load(t, `{}`)
+func TestResponseRemembersItsRequest(t *testing.T) { testResponse(t, load(t, `{}`)) }
+
+func testResponse(t *testing.T, p policy.Policy) {
 	x := newExchange()
 	i, err := p.Acquire(x)
 	if err != nil {

@@ -67,27 +67,7 @@ func pythonHeads(t *testing.T, program python) {
 	}
 }
 
-func pythonResponses(t *testing.T, program python) {
-	p := program.load(t, `{}`)
-	x := newExchange()
-	i, err := p.Acquire(x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Release(i)
-	if _, err := p.(policy.RequestHead).OnRequestHead(i, x); err != nil {
-		t.Fatal(err)
-	}
-	x.Route.Sent = true
-	x.Response.Status = 200
-	x.Response.Header.Add("x-teapot", "yes")
-	if err := p.(policy.ResponseHead).OnResponseHead(i, x); err != nil {
-		t.Fatal(err)
-	}
-	if x.Response.Status != 418 || x.Response.Header.Value("x-request") != "/a?b" {
-		t.Errorf("got %d %v", x.Response.Status, x.Response.Header.Fields())
-	}
-}
+func pythonResponses(t *testing.T, program python) { testResponse(t, program.load(t, `{}`)) }
 
 func pythonHeldBodies(t *testing.T, program python) {
 	p := program.bench(t, holding, `{"do": "body"}`).load(t)
@@ -263,14 +243,7 @@ func pythonKeys(t *testing.T, program python) {
 func pythonCapabilities(t *testing.T, program python) {
 	b := program.asking(t, `{}`)
 	p := b.load(t)
-	x := newExchange("x-do", "route")
-	if _, err := visitOnce(t, p, x); err != nil {
-		t.Fatal(err)
-	}
-	role, _ := x.Identity.Attribute("role")
-	if x.Route.Upstream != "blue" || x.Route.HashKey != "key" || x.Identity.Subject != "somebody" || role != "cook" || len(x.Notes) != 1 {
-		t.Errorf("got %+v %+v %v", x.Route, x.Identity, x.Notes)
-	}
+	testRoute(t, p)
 	for _, c := range []struct{ do, want string }{
 		{"secret", "[b's3cret', None]"},
 		{"count", "None b'/a?b' 1"},
@@ -282,7 +255,7 @@ func pythonCapabilities(t *testing.T, program python) {
 			t.Errorf("%s: got %q, want %q", c.do, got, c.want)
 		}
 	}
-	x = newExchange("x-do", "who")
+	x := newExchange("x-do", "who")
 	if err := errors.Join(x.Identify("somebody", "jwt"), x.AddAttribute("role", "cook")); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -237,50 +236,11 @@ func pythonStranger(t *testing.T, program python) {
 	}
 }
 
-// Under load, with processes that are killed all the time, every exchange either has been through the policy or failed.
 func pythonHammer(t *testing.T, program python) {
 	b := program.bench(t, policyFile, `{}`)
 	b.spec.Settings.Process.Count = 2
 	p := b.load(t)
-	var group sync.WaitGroup
-	var passed, failed atomic.Int64
-	stop := make(chan struct{})
-	for n := range 16 {
-		group.Go(func() {
-			do := []string{"", "later"}[n%2]
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				x := newExchange("x-do", do)
-				x.Request.Target = fmt.Sprintf("/%d/%d", n, i)
-				_, err := visitOnce(t, p, x)
-				switch seen := x.Request.Header.Value("x-seen"); {
-				case err != nil:
-					failed.Add(1)
-				case seen == "GET "+x.Request.Target:
-					passed.Add(1)
-				default:
-					t.Errorf("%s passed with x-seen %q", x.Request.Target, seen)
-				}
-			}
-		})
-	}
-	for range 3 {
-		x := newExchange("x-do", "pid")
-		if _, err := visitOnce(t, p, x); err == nil {
-			pid, _ := strconv.Atoi(bodyOf(t, x.Response.Body))
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-		eventually(t, "two processes are up", func() bool { return p.Stats().Instances == 2 })
-	}
-	close(stop)
-	group.Wait()
-	if passed.Load() == 0 || failed.Load() == 0 {
-		t.Errorf("%d passed and %d failed: neither must be none", passed.Load(), failed.Load())
-	}
+	hammer(t, p, 3, "", "later")
 	if err := p.Close(context.Background()); err != nil {
 		t.Error(err)
 	}
