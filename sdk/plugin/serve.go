@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	"go.opentelemetry.io/otel"
 	"google.golang.org/grpc"
@@ -30,6 +32,8 @@ const Name = "policy"
 func Serve(configure func(Config) (any, error)) {
 	otel.SetTracerProvider(newProvider())
 	goplugin.Serve(&goplugin.ServeConfig{
+		// What it says of each start is of no use to operators, whose log it would be in.
+		Logger:          hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr}),
 		HandshakeConfig: Handshake(),
 		Plugins:         goplugin.PluginSet{Name: &served{server: &server{configure: configure}}},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
