@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
 const (
@@ -19,16 +20,16 @@ const (
 // lines in a second. It is safe for concurrent use; pieces of lines that several
 // processes print at once may mingle.
 type lines struct {
-	log   *slog.Logger
-	limit int
-	lost  atomic.Uint64
+	*telemetry.LineLimit
+	log *slog.Logger
 
-	mu      sync.Mutex
-	part    []byte
-	second  int64
-	count   int
-	dropped int // since it was last told
-	last    []string
+	mu   sync.Mutex
+	part []byte
+	last []string
+}
+
+func newLines(log *slog.Logger, perSecond int) *lines {
+	return &lines{LineLimit: telemetry.NewLineLimit(log, perSecond, time.Now), log: log}
 }
 
 // Write follows io.Writer. It never fails.
@@ -54,23 +55,8 @@ func (l *lines) emit(line string) {
 		l.last = append(l.last[:0], l.last[1:]...)
 	}
 	l.last = append(l.last, line)
-	if now := time.Now().Unix(); now != l.second {
-		l.second, l.count = now, 0
-		l.tell()
-	}
-	if l.count == l.limit {
-		l.dropped++
-		l.lost.Add(1)
-		return
-	}
-	l.count++
-	l.log.LogAttrs(context.Background(), slog.LevelInfo, line)
-}
-
-func (l *lines) tell() {
-	if l.dropped > 0 {
-		l.log.Warn("policy logs too much: lines dropped", "dropped", l.dropped, "lines_per_second", l.limit)
-		l.dropped = 0
+	if l.Admit() {
+		l.log.LogAttrs(context.Background(), slog.LevelInfo, line)
 	}
 }
 
@@ -84,11 +70,4 @@ func (l *lines) recent() (said func() string) {
 		defer l.mu.Unlock()
 		return strings.Join(l.last, "; ")
 	}
-}
-
-// close tells of what was dropped last.
-func (l *lines) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tell()
 }

@@ -96,7 +96,7 @@ func newPolicy(spec *policy.Spec) *Policy {
 		name: spec.Name, limits: limits, granted: spec.Granted, grants: map[string]bool{},
 		needs:   policy.Needs{RequestBody: orNone(needs.RequestBody), ResponseBody: orNone(needs.ResponseBody)},
 		maxStep: int(max(limits.RequestBody, limits.ResponseBody)),
-		lines:   &lines{log: spec.Log, limit: limits.LogLines},
+		lines:   newLines(spec.Log, limits.LogLines),
 		places:  make(chan struct{}, limits.Instances), up: make(chan struct{}),
 	}
 	for _, name := range spec.Artifact.File.Capabilities {

@@ -249,7 +249,12 @@ func TestStreamedBodies(t *testing.T) {
 }
 
 func TestStreamThatFailsBreaksOff(t *testing.T) {
-	p := newBench(t, streaming, `{"do": "stream"}`).load(t)
+	testPoison(t, newBench(t, streaming, `{"do": "stream"}`).load(t))
+}
+
+// testPoison has the policy fail on a body that it streams.
+func testPoison(t *testing.T, p policy.Policy) {
+	t.Helper()
 	x := newExchange()
 	x.Request.Body, x.Request.Length = io.NopCloser(strings.NewReader("poison")), 6
 	i, err := p.Acquire(x)

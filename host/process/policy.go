@@ -73,7 +73,7 @@ func (p *Policy) Release(i policy.Instance) {
 func (p *Policy) Stats() policy.Stats {
 	s := policy.Stats{
 		Busy: len(p.places), Created: p.created.Load(), Discarded: p.discarded.Load(),
-		Waits: p.waits.Load(), Overloads: p.overloads.Load(), LinesLost: p.lines.lost.Load(),
+		Waits: p.waits.Load(), Overloads: p.overloads.Load(), LinesLost: p.lines.Lost(),
 	}
 	for _, w := range p.workers {
 		if q := w.current.Load(); q != nil {
@@ -93,7 +93,7 @@ func (p *Policy) Stats() policy.Stats {
 func (p *Policy) Close(context.Context) error {
 	p.stop()
 	p.running.Wait()
-	p.lines.close()
+	p.lines.Close()
 	return nil
 }
 

@@ -155,22 +155,7 @@ func pythonStreamedBodies(t *testing.T, program python) {
 		}
 		p.Release(i)
 	}
-	x := newExchange()
-	x.Request.Body = io.NopCloser(strings.NewReader("poison"))
-	i, err := p.Acquire(x)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Release(i)
-	if _, err := p.(policy.RequestHead).OnRequestHead(i, x); err != nil {
-		t.Fatal(err)
-	}
-	if read, err := io.ReadAll(x.Request.Body); err == nil {
-		t.Errorf("got %q without an error", read)
-	}
-	if kind := kindOf(t, p.(policy.BodyFault).BodyFault(i)); kind != policy.Trap {
-		t.Errorf("got kind %v, want trap", kind)
-	}
+	testPoison(t, p)
 }
 
 func pythonFailure(t *testing.T, program python) {

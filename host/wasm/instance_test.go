@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
 const ample = 10 * time.Second
@@ -224,9 +225,9 @@ func TestLogFlood(t *testing.T) {
 	var log bytes.Buffer
 	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, nil))
 	config := configFor(ample)
-	config.Log = NewLog(plainLogger(&log), 5)
 	now := time.Unix(1000, 0)
-	config.Log.now = func() time.Time { return now }
+	config.Log = NewLog(plainLogger(&log), 5)
+	config.Log.LineLimit = telemetry.NewLineLimit(plainLogger(&log), 5, func() time.Time { return now })
 	i := start(t, p, config)
 	if _, err := invoke(i, "flood", 1000); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/telemetry"
 )
 
 // maxLine bounds one line of a guest's log, in bytes.
@@ -15,16 +17,11 @@ const maxLine = 8 << 10
 // many lines in a second. What is dropped is counted, and told with the first
 // line of a later second or at Close. It is safe for concurrent use.
 type Log struct {
+	*telemetry.LineLimit
 	logger *slog.Logger
-	limit  int
-	now    func() time.Time
 
-	mu      sync.Mutex
-	second  int64
-	lines   int    // in this second
-	dropped int    // since it was last told
-	lost    uint64 // ever
-	reason  string // the last line at level error
+	mu     sync.Mutex
+	reason string // the last line at level error
 }
 
 // NewLog makes a log of at most linesPerSecond. A nil logger drops everything.
@@ -32,7 +29,7 @@ func NewLog(logger *slog.Logger, linesPerSecond int) *Log {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Log{logger: logger, limit: linesPerSecond, now: time.Now}
+	return &Log{LineLimit: telemetry.NewLineLimit(logger, linesPerSecond, time.Now), logger: logger}
 }
 
 // Enabled reports whether lines of a level are wanted at all.
@@ -42,7 +39,7 @@ func (l *Log) Enabled(level slog.Level) bool {
 
 // Emit logs one line of a guest, cut at 8 KiB; call tells the exchange.
 func (l *Log) Emit(call *Call, level slog.Level, message []byte, attrs ...slog.Attr) {
-	if !l.Enabled(level) || !l.admit() {
+	if !l.Enabled(level) || !l.Admit() {
 		return
 	}
 	if len(message) > maxLine {
@@ -65,49 +62,6 @@ func (l *Log) Reason() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reason
-}
-
-// Lost returns how many lines were dropped since the log was made.
-func (l *Log) Lost() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lost
-}
-
-func (l *Log) admit() bool {
-	now := l.now().Unix()
-	l.mu.Lock()
-	told := 0
-	if now != l.second {
-		l.second, l.lines = now, 0
-		told, l.dropped = l.dropped, 0
-	}
-	admitted := l.lines < l.limit
-	if admitted {
-		l.lines++
-	} else {
-		l.dropped++
-		l.lost++
-	}
-	l.mu.Unlock()
-	l.tell(told)
-	return admitted
-}
-
-func (l *Log) tell(dropped int) {
-	if dropped > 0 {
-		l.logger.LogAttrs(context.Background(), slog.LevelWarn, "policy logs too much: lines dropped",
-			slog.Int("dropped", dropped), slog.Int("lines_per_second", l.limit))
-	}
-}
-
-// Close tells of what was dropped last.
-func (l *Log) Close() {
-	l.mu.Lock()
-	dropped := l.dropped
-	l.dropped = 0
-	l.mu.Unlock()
-	l.tell(dropped)
 }
 
 // lineWriter is a guest's stdout or stderr: guests write in small pieces, the
