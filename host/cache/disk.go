@@ -216,16 +216,16 @@ func (d *disk) save(it *item) {
 	case !ok || err != nil:
 		d.dropped.Add(1)
 	default:
-		d.add(it, f)
+		it.body.file.Store(f)
+		d.add(it)
 	}
 	s.toMemory(it)
 	s.fit()
 }
 
-// add makes a file that of an item that is there. Store.mu is held.
-func (d *disk) add(it *item, f *file) {
-	it.body.file.Store(f)
-	it.disk.item, it.disk.size, it.disk.hash = it, f.size, it.memory.hash
+// add keeps an item that is there and has a file. Store.mu is held.
+func (d *disk) add(it *item) {
+	it.disk.item, it.disk.size, it.disk.hash = it, it.body.file.Load().size, it.memory.hash
 	d.queue.add(&it.disk)
 	d.note(it)
 }

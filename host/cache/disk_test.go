@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -496,4 +497,41 @@ func TestStartIsFast(t *testing.T) {
 	if took > time.Second && !raceDetector {
 		t.Errorf("it took %v", took)
 	}
+}
+
+// TestLargeBodiesOpenAtOnce looks for entries at the moment that they are stored.
+func TestLargeBodiesOpenAtOnce(t *testing.T) {
+	s := openAgain(t, onFolder(t, 1<<20, 64<<20))
+	defer closeStore(t, s)
+	sp := s.Space("p")
+	stored := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stored:
+					return
+				default:
+				}
+				set := sp.Lookup("k")
+				if set.Len() > 0 {
+					if r, err := set.At(0).Open(0, -1); err != nil {
+						t.Error(err)
+					} else {
+						_ = r.Close()
+					}
+				}
+				set.Close()
+			}
+		})
+	}
+	for range 200 {
+		put(t, sp, "k", head(""), strings.Repeat("x", 64<<10))
+		if _, err := sp.Purge(Selector{Kind: Exact, Text: "k"}, false); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stored)
+	readers.Wait()
 }

@@ -119,6 +119,7 @@ func without(list []*Entry, e *Entry) []*Entry {
 func (s *Store) insert(it *item, e *Entry, f *file) {
 	it.current, e.item = e, it
 	it.head = e.bytes(it.key)
+	it.body.file.Store(f) // who finds the entry opens its body at once
 	sp := it.space
 	var gone []*Entry
 	sp.change(it.key, func(list []*Entry) []*Entry {
@@ -140,7 +141,7 @@ func (s *Store) insert(it *item, e *Entry, f *file) {
 	s.entries++
 	it.memory.hash = maphash.String(sp.seed, it.key) ^ maphash.String(sp.seed, e.Variant)
 	if f != nil {
-		s.disk.add(it, f)
+		s.disk.add(it)
 	}
 	if f == nil && s.disk != nil && s.disk.enqueue(it) {
 		return

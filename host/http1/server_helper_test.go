@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +50,7 @@ func (o *owner) Prior(early []byte) { o.s.prior <- early }
 
 func (o *owner) Ended(panicked any) {
 	if panicked != nil {
-		o.t.Errorf("a connection ended by a panic: %v", panicked)
+		o.t.Errorf("a connection ended by a panic: %v\n%s", panicked, debug.Stack())
 	}
 	o.s.open.Done()
 }
