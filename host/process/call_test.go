@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
 const asking = policyFile + `
@@ -157,6 +159,21 @@ func TestCapabilitiesNotGranted(t *testing.T) {
 	}
 	if got := answerOf(t, p, "x-do", "fetch", "x-url", "http://127.0.0.1/"); got == "" {
 		t.Error("it fetched")
+	}
+}
+
+// Of each reason that a policy can be told there is something that it is told for.
+func TestReasons(t *testing.T) {
+	told := map[pluginpb.Reason]bool{reasonOf(errors.New("another")): true}
+	for _, r := range reasons {
+		if told[r.reason] = true; reasonOf(fmt.Errorf("do it: %w", r.err)) != r.reason {
+			t.Errorf("%v is told as %v, want %v", r.err, reasonOf(r.err), r.reason)
+		}
+	}
+	for number, name := range pluginpb.Reason_name {
+		if !told[pluginpb.Reason(number)] {
+			t.Errorf("nothing is told as %s", name)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/ergoproxy/ergo/host/outbound"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/telemetry"
+	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
 func pythonHeads(t *testing.T, program python) {
@@ -225,6 +226,15 @@ func pythonKeys(t *testing.T, program python) {
 	}
 }
 
+// everyReason lists those that a policy can be told, as the contract has them.
+func everyReason() string {
+	var all []string
+	for n := range len(pluginpb.Reason_name) {
+		all = append(all, fmt.Sprint(n, " ", pluginpb.Reason(n)))
+	}
+	return strings.Join(all, " ")
+}
+
 func pythonCapabilities(t *testing.T, program python) {
 	b := program.asking(t, `{}`)
 	p := b.load(t)
@@ -235,6 +245,7 @@ func pythonCapabilities(t *testing.T, program python) {
 		{"count", "None b'/a?b' 2"},
 		{"seal", "b'text' [True, False] ('v1', 'XAES-256-GCM') MISMATCH"},
 		{"who", "  {}"},
+		{"reasons", everyReason()},
 	} {
 		if got := answerOf(t, p, "x-do", c.do); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.do, got, c.want)

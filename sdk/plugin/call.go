@@ -14,14 +14,22 @@ var ErrNotFound = errors.New("not found")
 // Why the host does not do what a policy asks for, where a policy may want to know; a
 // HostError is one of them, or of none.
 var (
-	ErrNotGranted = errors.New("the manifest does not grant it")
-	ErrUnknown    = errors.New("the key has no such version, or there is no such handle")
-	ErrMalformed  = errors.New("it is malformed, or too much")
-	ErrMismatch   = errors.New("a tag or a signature is wrong")
-	ErrTooLarge   = errors.New("it is too large")
-	ErrBusy       = errors.New("too much is under way")
-	ErrLate       = errors.New("there was no time left")
+	ErrNotGranted error = &reason{pluginpb.Reason_NOT_GRANTED, "the manifest does not grant it"}
+	ErrUnknown    error = &reason{pluginpb.Reason_UNKNOWN, "the key has no such version, or there is no such handle"}
+	ErrMalformed  error = &reason{pluginpb.Reason_MALFORMED, "it is malformed, or too much"}
+	ErrMismatch   error = &reason{pluginpb.Reason_MISMATCH, "a tag or a signature is wrong"}
+	ErrTooLarge   error = &reason{pluginpb.Reason_TOO_LARGE, "it is too large"}
+	ErrBusy       error = &reason{pluginpb.Reason_BUSY, "too much is under way"}
+	ErrLate       error = &reason{pluginpb.Reason_LATE, "there was no time left"}
 )
+
+// reason is one that the host gives, as an error.
+type reason struct {
+	kind  pluginpb.Reason
+	words string
+}
+
+func (r *reason) Error() string { return r.words }
 
 // HostError is why the host did not do what a policy asked for: not granted, not allowed by the
 // manifest, unavailable, too large, not in time.
@@ -34,23 +42,8 @@ func (e *HostError) Error() string { return "host: " + e.Reason }
 
 // Is reports whether the error is one of the package's.
 func (e *HostError) Is(target error) bool {
-	switch target {
-	case ErrNotGranted:
-		return e.kind == pluginpb.Reason_NOT_GRANTED
-	case ErrUnknown:
-		return e.kind == pluginpb.Reason_UNKNOWN
-	case ErrMalformed:
-		return e.kind == pluginpb.Reason_MALFORMED
-	case ErrMismatch:
-		return e.kind == pluginpb.Reason_MISMATCH
-	case ErrTooLarge:
-		return e.kind == pluginpb.Reason_TOO_LARGE
-	case ErrBusy:
-		return e.kind == pluginpb.Reason_BUSY
-	case ErrLate:
-		return e.kind == pluginpb.Reason_LATE
-	}
-	return false
+	r, known := target.(*reason)
+	return known && r.kind == e.kind
 }
 
 // Host does what the manifest grants: for an Exchange, or for the policy itself, as Starter

@@ -138,6 +138,7 @@ DEEDS = {
     "count": count,
     "fetch": fetch,
     "seal": seal,
+    "reasons": lambda x: x.answer(200, " ".join(f"{r.value} {r.name}" for r in sorted(Reason))),
     "measure": measure,
     "flood": flood,
     "bomb": bomb,
