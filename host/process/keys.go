@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process/child"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
@@ -40,8 +41,8 @@ func (o *own) query(ctx context.Context, s *stream, name string) (*pluginpb.KeyR
 	o.mu.Lock()
 	if len(o.replies) == maxOwn {
 		o.mu.Unlock()
-		s.fail(errHangs)
-		return nil, errHangs
+		s.fail(child.ErrHangs)
+		return nil, child.ErrHangs
 	}
 	o.queries++
 	number := o.queries
@@ -70,7 +71,7 @@ func (o *own) giveUp(number uint32) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.replies[number] = nil
-	return errHangs
+	return child.ErrHangs
 }
 
 // deliver gives a query its reply. It reports false if there was none that wants one.

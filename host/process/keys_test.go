@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process/child"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
@@ -54,8 +55,8 @@ func TestKeysHang(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range maxOwn + 1 {
-		if _, err := source.Keys(ended, "hang"); !errors.Is(err, errHangs) {
-			t.Fatalf("got %v, want %v", err, errHangs)
+		if _, err := source.Keys(ended, "hang"); !errors.Is(err, child.ErrHangs) {
+			t.Fatalf("got %v, want %v", err, child.ErrHangs)
 		}
 	}
 	eventually(t, "another process takes its place", func() bool {
@@ -70,8 +71,8 @@ func TestKeysHang(t *testing.T) {
 func TestLateKeyReply(t *testing.T) {
 	o := newOwn(nil)
 	o.replies[7] = make(chan *pluginpb.KeyReply, 1)
-	if err := o.giveUp(7); !errors.Is(err, errHangs) {
-		t.Errorf("got %v, want %v", err, errHangs)
+	if err := o.giveUp(7); !errors.Is(err, child.ErrHangs) {
+		t.Errorf("got %v, want %v", err, child.ErrHangs)
 	}
 	version := &pluginpb.KeyVersion{Material: []byte("secret")}
 	reply := &pluginpb.KeyReply{Number: 7, Versions: []*pluginpb.KeyVersion{version}}

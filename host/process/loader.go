@@ -15,6 +15,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process/child"
 )
 
 // Loader makes policies of plugins.
@@ -31,8 +32,11 @@ func (Loader) Load(ctx context.Context, spec policy.Spec) (policy.Policy, error)
 	}
 	p := newPolicy(&spec)
 	start := &launch{
-		name: spec.Name, artifact: spec.Artifact, config: spec.Config,
-		limits: spec.Settings.Process, log: spec.Log, lines: p.lines, call: p.call,
+		name: spec.Name, config: spec.Config, log: spec.Log, call: p.call,
+		program: child.Program{
+			Name: spec.Artifact.File.Module, Code: spec.Artifact.Module, Digest: spec.Artifact.Digest,
+			Limits: spec.Settings.Process, Lines: p.lines,
+		},
 	}
 	var first []*process
 	for range spec.Settings.Process.Count {
@@ -96,7 +100,7 @@ func newPolicy(spec *policy.Spec) *Policy {
 		name: spec.Name, limits: limits, granted: spec.Granted, grants: map[string]bool{},
 		needs:   policy.Needs{RequestBody: orNone(needs.RequestBody), ResponseBody: orNone(needs.ResponseBody)},
 		maxStep: int(max(limits.RequestBody, limits.ResponseBody)),
-		lines:   newLines(spec.Log, limits.LogLines),
+		lines:   child.NewLines(spec.Log, limits.LogLines),
 		places:  make(chan struct{}, limits.Instances), up: make(chan struct{}),
 	}
 	for _, name := range spec.Artifact.File.Capabilities {

@@ -10,6 +10,7 @@ import (
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process/child"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
@@ -22,7 +23,7 @@ type Policy struct {
 	grants   map[string]bool
 	contract *pluginpb.Contract
 	maxStep  int // bytes that may come of a part of a streamed body
-	lines    *lines
+	lines    *child.Lines
 
 	places  chan struct{} // taken by events that are with a process
 	workers []*worker
@@ -78,7 +79,7 @@ func (p *Policy) Stats() policy.Stats {
 	for _, w := range p.workers {
 		if q := w.current.Load(); q != nil {
 			s.Instances++
-			s.MemoryBytes += q.memory()
+			s.MemoryBytes += q.Memory()
 			continue
 		}
 		if wait := w.retry(); s.Down == 0 || wait < s.Retry {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/process/child"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
@@ -17,7 +18,6 @@ import (
 var (
 	errGone     = errors.New("the process has ended")
 	errProtocol = errors.New("the process broke the protocol")
-	errHangs    = errors.New("the process does not answer")
 )
 
 const (
@@ -182,7 +182,7 @@ func (s *stream) put(e *pluginpb.HostEvent, until time.Duration) error {
 	case <-s.broken:
 		return s.cause()
 	case <-timer.C:
-		return errHangs
+		return child.ErrHangs
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/policy"
+	"github.com/ergoproxy/ergo/host/process/child"
 	"github.com/ergoproxy/ergo/sdk/plugin/pluginpb"
 )
 
@@ -143,7 +144,7 @@ func (v *visit) await(began, until time.Duration, pieces *[]byte) (*pluginpb.Don
 		case <-v.x.Context().Done():
 			return nil, v.policy.failure(policy.Timeout, v.x.Context().Err())
 		case <-v.timer.C:
-			return nil, v.failed(errHangs, began)
+			return nil, v.failed(child.ErrHangs, began)
 		}
 		for _, e := range v.takeAll() {
 			switch e := e.Event.(type) {
@@ -174,11 +175,11 @@ func resultOf(number uint64, r *pluginpb.Result) *pluginpb.HostEvent {
 // failed makes the error of an event that the process did not finish. One from which nothing
 // at all has come since the event began is no use to others either.
 func (v *visit) failed(err error, began time.Duration) error {
-	if !errors.Is(err, errHangs) {
+	if !errors.Is(err, child.ErrHangs) {
 		return v.policy.failure(policy.Trap, err)
 	}
 	if time.Duration(v.process.stream.heard.Load()) < began {
-		v.process.stream.fail(errHangs)
+		v.process.stream.fail(child.ErrHangs)
 	}
 	return v.policy.failure(policy.Timeout, fmt.Errorf("%w within limits.time (%v)", err, v.policy.limits.Time.D()))
 }
@@ -200,7 +201,7 @@ func (v *visit) end() {
 	// The end of one that was given up must not overtake its event.
 	apart := v.policy.contract.Done || v.isAsked()
 	if !p.stream.leave(v, !apart) {
-		p.stream.fail(errHangs)
+		p.stream.fail(child.ErrHangs)
 	}
 	if !apart {
 		return

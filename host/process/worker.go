@@ -97,7 +97,7 @@ func (w *worker) run(ctx context.Context, q *process) {
 	}
 	q.kill()
 	w.policy.discarded.Add(1)
-	w.launch.log.Warn("a policy's process ended", "err", err, "pid", q.pid())
+	w.launch.log.Warn("a policy's process ended", "err", err, "pid", q.PID())
 }
 
 // again starts the next process. It returns nil if that can't be done now.

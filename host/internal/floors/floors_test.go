@@ -21,7 +21,7 @@ const module = "github.com/ergoproxy/ergo/"
 var floors = [][]string{
 	0: {"sdk", "host/exchange", "host/keyring"},
 	1: {"host/manifest", "host/catalog", "host/state", "host/cache", "host/outbound", "host/telemetry", "host/http1"},
-	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property", "host/cache/shared"},
+	2: {"host/policy", "host/upstream", "host/wasm", "host/wasm/proxywasm/property", "host/cache/shared", "host/process/child"},
 	3: {"host/tier", "host/wasm/httpwasm", "host/wasm/proxywasm", "host/wasm/capability", "host/process"},
 	4: {"host/engine", "host/server"},
 	5: {"host/admin"},
@@ -37,7 +37,7 @@ var fences = []struct {
 }{
 	{"github.com/tetratelabs/wazero", []string{"host/wasm"}, "a policy's sandbox must be replaceable without touching tiers"},
 	{"cel.dev/cel-go", []string{"host/wasm/proxywasm/foreign"}, "expressions are what guests bring, the host has none of its own"},
-	{"github.com/hashicorp/go-plugin", []string{"host/process", "sdk/plugin"}, "processes are one kind of policy"},
+	{"github.com/hashicorp/go-plugin", []string{"host/process/child", "sdk/plugin"}, "how a process is started and found is one part of a policy that is one"},
 	{"google.golang.org/grpc", []string{"host/process", "sdk/plugin"}, "the data path speaks gRPC as HTTP, without a stack of its own"},
 	{"github.com/BurntSushi/toml", []string{"host/manifest"}, "strictness and positions live in one place"},
 	{"github.com/quic-go", []string{"host/server"}, "an exchange does not show what it came by"},

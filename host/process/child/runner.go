@@ -1,4 +1,4 @@
-package process
+package child
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"github.com/ergoproxy/ergo/host/manifest"
 )
 
-// child is an operating system's process, with limits, as go-plugin runs it.
-type child struct {
+// limited is an operating system's process, with limits, as go-plugin runs it.
+type limited struct {
 	binary, folder string // its program, and where it runs
 	certificate    []byte // PEM, of whom it is to talk to
 	checksum       goplugin.SecureConfig
@@ -36,7 +36,7 @@ type child struct {
 const path = "PATH=/usr/local/bin:/usr/bin:/bin"
 
 // runner is what go-plugin asks for when it has prepared the environment of a command.
-func (c *child) runner(_ hclog.Logger, prepared *exec.Cmd, _ string) (runner.Runner, error) {
+func (c *limited) runner(_ hclog.Logger, prepared *exec.Cmd, _ string) (runner.Runner, error) {
 	if same, err := c.checksum.Check(c.binary); err != nil {
 		return nil, err
 	} else if !same {
@@ -57,14 +57,14 @@ func (c *child) runner(_ hclog.Logger, prepared *exec.Cmd, _ string) (runner.Run
 }
 
 // Start follows runner.Runner.
-func (c *child) Start(context.Context) error {
+func (c *limited) Start(context.Context) error {
 	started := make(chan error, 1)
 	go c.hold(started)
 	return <-started
 }
 
 // hold starts the process and stays until it has ended.
-func (c *child) hold(started chan<- error) {
+func (c *limited) hold(started chan<- error) {
 	enclose()
 	c.mu.Lock()
 	isolate(c.cmd)
@@ -81,7 +81,7 @@ func (c *child) hold(started chan<- error) {
 }
 
 // Wait follows runner.Runner.
-func (c *child) Wait(context.Context) error {
+func (c *limited) Wait(context.Context) error {
 	err := c.cmd.Wait()
 	c.kill() // what it has left behind
 	c.mu.Lock()
@@ -94,13 +94,13 @@ func (c *child) Wait(context.Context) error {
 }
 
 // Kill follows runner.Runner.
-func (c *child) Kill(context.Context) error {
+func (c *limited) Kill(context.Context) error {
 	c.kill()
 	return nil
 }
 
 // kill ends the process and all that it has started, as far as it can be found.
-func (c *child) kill() {
+func (c *limited) kill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.group != 0 && !c.gone {
@@ -108,7 +108,7 @@ func (c *child) kill() {
 	}
 }
 
-func (c *child) pid() int {
+func (c *limited) pid() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.group
@@ -117,16 +117,16 @@ func (c *child) pid() int {
 // The rest of runner.Runner.
 
 // Stdout is the process's standard output.
-func (c *child) Stdout() io.ReadCloser { return c.stdout }
+func (c *limited) Stdout() io.ReadCloser { return c.stdout }
 
 // Stderr is the process's standard error.
-func (c *child) Stderr() io.ReadCloser { return c.stderr }
+func (c *limited) Stderr() io.ReadCloser { return c.stderr }
 
 // Name is the program's file.
-func (c *child) Name() string { return c.binary }
+func (c *limited) Name() string { return c.binary }
 
 // ID is the number of the process, "" before it has started.
-func (c *child) ID() string {
+func (c *limited) ID() string {
 	if pid := c.pid(); pid != 0 {
 		return strconv.Itoa(pid)
 	}
@@ -134,12 +134,12 @@ func (c *child) ID() string {
 }
 
 // Diagnose says what may be wrong with a process that did not shake hands.
-func (c *child) Diagnose(context.Context) string {
+func (c *limited) Diagnose(context.Context) string {
 	return "it is no plugin of ergo, or ended before it said so"
 }
 
 // PluginToHost is the address itself: both see the same sockets.
-func (c *child) PluginToHost(network, address string) (string, string, error) {
+func (c *limited) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" {
 		return "", "", fmt.Errorf("a plugin listens on a unix socket, not on %s: %w", network, errors.ErrUnsupported)
 	}
@@ -147,6 +147,8 @@ func (c *child) PluginToHost(network, address string) (string, string, error) {
 }
 
 // HostToPlugin is the address itself.
-func (c *child) HostToPlugin(network, address string) (string, string, error) {
+func (c *limited) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
 }
+
+var _ runner.Runner = (*limited)(nil)

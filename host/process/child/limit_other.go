@@ -1,6 +1,6 @@
 //go:build !linux
 
-package process
+package child
 
 import (
 	"os"
@@ -21,5 +21,5 @@ func limit(int, *manifest.Process) error { return nil }
 // killGroup ends a process. It may be gone already.
 func killGroup(p *os.Process) { _ = p.Kill() }
 
-// memory is not known.
-func (q *process) memory() int64 { return 0 }
+// Memory is not known.
+func (p *Process) Memory() int64 { return 0 }

@@ -1,4 +1,4 @@
-package process
+package child
 
 import (
 	"bytes"
@@ -16,10 +16,10 @@ const (
 	keptLines = 8       // that an error may cite
 )
 
-// lines carries what processes of one policy print into the host's log, at most so many
+// Lines carries what processes of one policy print into the host's log, at most so many
 // lines in a second. It is safe for concurrent use; pieces of lines that several
 // processes print at once may mingle.
-type lines struct {
+type Lines struct {
 	*telemetry.LineLimit
 	log *slog.Logger
 
@@ -28,12 +28,13 @@ type lines struct {
 	last []string
 }
 
-func newLines(log *slog.Logger, perSecond int) *lines {
-	return &lines{LineLimit: telemetry.NewLineLimit(log, perSecond, time.Now), log: log}
+// NewLines makes what has so many lines go to log in a second.
+func NewLines(log *slog.Logger, perSecond int) *Lines {
+	return &Lines{LineLimit: telemetry.NewLineLimit(log, perSecond, time.Now), log: log}
 }
 
 // Write follows io.Writer. It never fails.
-func (l *lines) Write(b []byte) (int, error) {
+func (l *Lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(b)
@@ -50,7 +51,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	}
 }
 
-func (l *lines) emit(line string) {
+func (l *Lines) emit(line string) {
 	if len(l.last) == keptLines {
 		l.last = append(l.last[:0], l.last[1:]...)
 	}
@@ -60,8 +61,8 @@ func (l *lines) emit(line string) {
 	}
 }
 
-// recent begins to keep what is printed, and said returns the end of it.
-func (l *lines) recent() (said func() string) {
+// Recent begins to keep what is printed, and said returns the end of it.
+func (l *Lines) Recent() (said func() string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = nil

@@ -1,4 +1,4 @@
-package process
+package child
 
 import (
 	"fmt"
@@ -55,9 +55,9 @@ func limit(pid int, l *manifest.Process) error {
 // killGroup ends a process and its group. The process may be gone already.
 func killGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
-// memory returns the bytes that the process has in memory.
-func (q *process) memory() int64 {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(q.pid()) + "/statm") // proc_pid_statm(5): in pages
+// Memory returns the bytes that the process has in memory.
+func (p *Process) Memory() int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID()) + "/statm") // proc_pid_statm(5): in pages
 	if err != nil {
 		return 0
 	}
