@@ -15,6 +15,9 @@ import (
 // detector watches the host.
 func TestSwapsLoseNothing(t *testing.T) {
 	swaps := 2000
+	if raceDetector {
+		swaps = 500
+	}
 	if testing.Short() {
 		swaps = 100
 	}
