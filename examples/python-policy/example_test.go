@@ -9,7 +9,7 @@ import (
 	"github.com/ergoproxy/ergo/host/hosttest"
 )
 
-func TestTour(t *testing.T) {
+func TestPythonTour(t *testing.T) {
 	folder := t.TempDir()
 	pip := filepath.Join(folder, "bin", "pip")
 	for _, command := range [][]string{
