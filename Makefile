@@ -3,6 +3,7 @@
 GO       ?= go
 FUZZ     ?= 10s
 PACKAGES ?= ./...
+TRIMPATH ?= -trimpath
 export GOFLAGS ?= -buildvcs=false
 
 # wazero's compiler, which shares nothing between goroutines, takes half of a test's time under the race detector.
@@ -18,7 +19,7 @@ help: ## this list
 
 .PHONY: build
 build: ## builds ./ergo
-	$(GO) build -trimpath -o ergo ./host/cmd/ergo
+	$(GO) build $(TRIMPATH) -o ergo ./host/cmd/ergo
 
 .PHONY: run
 run: build ## starts the proxy on proxy.toml, with an origin built in
@@ -88,4 +89,4 @@ policies: ## rebuilds every policies/*/policy.wasm
 .PHONY: plugins
 plugins: ## builds every plugins/*/*.plugin
 	@for name in $(notdir $(patsubst %/,%,$(wildcard plugins/*/))); do echo "plugin $$name"; \
-		$(GO) build -trimpath -ldflags='-s -w' -o "plugins/$$name/$$name.plugin" "./plugins/$$name" || exit 1; done
+		$(GO) build $(TRIMPATH) -ldflags='-s -w' -o "plugins/$$name/$$name.plugin" "./plugins/$$name" || exit 1; done
