@@ -535,3 +535,32 @@ func TestLargeBodiesOpenAtOnce(t *testing.T) {
 	close(stored)
 	readers.Wait()
 }
+
+// Somebody else may have written the record of a purge that has to be durable.
+func TestWrittenRecordsAreMadeDurable(t *testing.T) {
+	s := openAgain(t, onFolder(t, 1<<20, 4<<20))
+	r, w, err := os.Pipe() // takes what is written, and can't be made durable
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	d := s.disk
+	d.index.mu.Lock()
+	index := d.index.file
+	d.index.file = w
+	d.index.mu.Unlock()
+	s.mu.Lock()
+	d.index.waiting = appendDelete(d.index.waiting, 1)
+	s.mu.Unlock()
+	if err := d.flush(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.flush(true); err == nil {
+		t.Error("records that were written before are not made durable")
+	}
+	d.index.mu.Lock()
+	d.index.file = index
+	d.index.mu.Unlock()
+	_ = w.Close()
+	closeStore(t, s)
+}

@@ -28,6 +28,7 @@ type index struct {
 	mu     sync.Mutex // guards what follows, and is taken before Store.mu
 	file   *os.File
 	broken bool // what was written last may be torn
+	loose  bool // a power failure may take what was written last
 	retry  time.Time
 }
 
@@ -75,13 +76,16 @@ func (d *disk) flush(durable bool) error {
 	if due {
 		return d.rewrite()
 	}
-	if len(records) == 0 {
-		return nil
+	var err error
+	if len(records) > 0 {
+		var n int
+		n, err = x.file.Write(records)
+		x.bytes.Add(int64(n))
+		x.loose = true
 	}
-	n, err := x.file.Write(records)
-	x.bytes.Add(int64(n))
-	if err == nil && durable {
+	if err == nil && durable && x.loose {
 		err = x.file.Sync()
+		x.loose = err != nil
 	}
 	x.broken = err != nil
 	return err
@@ -110,7 +114,7 @@ func (d *disk) rewrite() error {
 	if err := x.replace(whole); err != nil {
 		return err
 	}
-	x.broken, x.retry = false, time.Time{}
+	x.broken, x.loose, x.retry = false, false, time.Time{}
 	return nil
 }
 
