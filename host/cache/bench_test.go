@@ -48,7 +48,7 @@ func benchmarkStore(b *testing.B, sp *Space) {
 	h.Size = int64(len(body))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		w, err := sp.Create(keys[i%len(keys)], h)
+		w, err := sp.Create(keys[i%len(keys)], h, sp.Now())
 		if err != nil {
 			b.Fatal(err)
 		}

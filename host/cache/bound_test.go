@@ -169,7 +169,7 @@ func strike(t *testing.T, sp *Space, random *rand.Rand) {
 			t.Error(err)
 		}
 	case 1, 2, 3, 4, 5:
-		w, err := sp.Create(key, head(fmt.Sprint(random.IntN(3)), key))
+		w, err := sp.Create(key, head(fmt.Sprint(random.IntN(3)), key), sp.Now())
 		if err != nil {
 			t.Error(err)
 			return
@@ -183,12 +183,13 @@ func strike(t *testing.T, sp *Space, random *rand.Rand) {
 			_ = w.Commit() // it may be purged, or there may be no room
 		}
 	default:
+		asked := sp.Now()
 		set := sp.Lookup(key)
 		defer set.Close()
 		for i := range set.Len() {
 			e := set.At(i)
 			if random.IntN(10) == 0 {
-				fresh, err := sp.Update(e, head(e.Variant, key))
+				fresh, err := sp.Update(e, head(e.Variant, key), asked)
 				if err != nil {
 					t.Error(err)
 					return

@@ -18,7 +18,7 @@ func TestStoreAndLookup(t *testing.T) {
 	value := []byte("text/html")
 	h := head("v", "t1", "t2")
 	h.Fields[0].Value = string(value)
-	w, err := sp.Create("k", h)
+	w, err := sp.Create("k", h, sp.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestUpdate(t *testing.T) {
 	old := set.At(1)
 	h := head("ignored")
 	h.Status, h.Meta = 203, []byte("new")
-	fresh, err := sp.Update(old, h)
+	fresh, err := sp.Update(old, h, sp.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestUpdate(t *testing.T) {
 	if _, err := sp.Purge(Selector{Exact, "k"}, false); err != nil {
 		t.Fatal(err)
 	}
-	gone, err := sp.Update(fresh, h)
+	gone, err := sp.Update(fresh, h, sp.Now())
 	if err != nil || bodyOf(t, gone) != "body" {
 		t.Errorf("updated after it was removed: %v", err)
 	}
@@ -158,6 +158,7 @@ func TestUpdate(t *testing.T) {
 func TestUpdateOfPurged(t *testing.T) {
 	sp := open(t, Options{}).Space("p")
 	put(t, sp, "k", head("v"), "body")
+	asked := sp.Now()
 	before := sp.Lookup("k")
 	defer before.Close()
 	soft := func() {
@@ -167,13 +168,53 @@ func TestUpdateOfPurged(t *testing.T) {
 		}
 	}
 	soft()
-	if fresh, err := sp.Update(before.At(0), head("v")); err != nil || !fresh.Purged {
+	if fresh, err := sp.Update(before.At(0), head("v"), asked); err != nil || !fresh.Purged {
 		t.Errorf("marked after the lookup: got %+v, %v", fresh, err)
 	}
+	asked = sp.Now()
 	after := sp.Lookup("k")
 	defer after.Close()
-	if fresh, err := sp.Update(after.At(0), head("v")); err != nil || fresh.Purged {
+	if fresh, err := sp.Update(after.At(0), head("v"), asked); err != nil || fresh.Purged {
 		t.Errorf("marked before the lookup: got %+v, %v", fresh, err)
+	}
+	soft()
+	asked = sp.Now()
+	marked := sp.Lookup("k")
+	defer marked.Close()
+	if n, err := sp.Purge(Selector{Exact, "k"}, true); n != 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	if fresh, err := sp.Update(marked.At(0), head("v"), asked); err != nil || !fresh.Purged {
+		t.Errorf("marked before the lookup, and after: got %+v, %v", fresh, err)
+	}
+}
+
+// A purge by the exchange whose response is then stored does not mean that response; one
+// by another does.
+func TestPurgeWithin(t *testing.T) {
+	sp := open(t, Options{}).Space("p")
+	for _, c := range []struct {
+		others int
+		want   error
+	}{{0, nil}, {1, ErrPurged}} {
+		asked := sp.Now()
+		for range c.others {
+			if _, err := sp.Purge(Selector{Exact, "k"}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if _, err := sp.PurgeWithin(&asked, Selector{Kind: Prefix}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, err := sp.Create("k", head("v"), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Commit(); !errors.Is(err, c.want) {
+			t.Errorf("%d others: got %v, want %v", c.others, err, c.want)
+		}
 	}
 }
 
@@ -198,7 +239,7 @@ func TestBadArguments(t *testing.T) {
 		"field":        {"k", with(func(h *Head) { h.Fields[0].Value = strings.Repeat("v", MaxHeadBytes) })},
 		"empty fields": {"k", with(func(h *Head) { h.Fields = make([]exchange.Field, MaxHeadBytes) })},
 	} {
-		if _, err := sp.Create(c.key, c.head); !errors.Is(err, ErrArgument) {
+		if _, err := sp.Create(c.key, c.head, sp.Now()); !errors.Is(err, ErrArgument) {
 			t.Errorf("%s: got %v, want ErrArgument", name, err)
 		}
 	}
@@ -219,7 +260,7 @@ func TestWriterEnds(t *testing.T) {
 	sp := s.Space("p")
 	create := func(key string) *Writer {
 		t.Helper()
-		w, err := sp.Create(key, head("v"))
+		w, err := sp.Create(key, head("v"), sp.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,7 +284,7 @@ func TestWriterEnds(t *testing.T) {
 	}
 	h := head("v")
 	h.Size = 100<<10 + 1
-	if _, err := sp.Create("announced", h); !errors.Is(err, ErrTooLarge) {
+	if _, err := sp.Create("announced", h, sp.Now()); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("got %v, want ErrTooLarge", err)
 	}
 	w = create("empty")
@@ -271,7 +312,7 @@ func TestWritersAreBounded(t *testing.T) {
 	var writers []*Writer
 	full := 0
 	for i := range 32 {
-		w, err := sp.Create(fmt.Sprint(i), head("v"))
+		w, err := sp.Create(fmt.Sprint(i), head("v"), sp.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +387,7 @@ func TestPurge(t *testing.T) {
 func TestPurgeReachesWriters(t *testing.T) {
 	sp := open(t, Options{}).Space("p")
 	during := func(between func()) (*Writer, error) {
-		w, err := sp.Create("k", head("v", "tag"))
+		w, err := sp.Create("k", head("v", "tag"), sp.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

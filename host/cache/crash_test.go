@@ -51,7 +51,7 @@ func storeUntilKilled(folder, from string) error {
 	}
 	sp := s.Space("p")
 	for i := first; ; i++ {
-		w, err := sp.Create(fmt.Sprint(i), head("v"))
+		w, err := sp.Create(fmt.Sprint(i), head("v"), sp.Now())
 		if err != nil {
 			return err
 		}

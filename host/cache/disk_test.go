@@ -67,7 +67,7 @@ func TestDiskOutlivesTheProcess(t *testing.T) {
 	set := sp.Lookup("updated")
 	h := head("v")
 	h.Status = 203
-	if _, err := sp.Update(set.At(0), h); err != nil {
+	if _, err := sp.Update(set.At(0), h, sp.Now()); err != nil {
 		t.Fatal(err)
 	}
 	set.Close()
@@ -200,7 +200,7 @@ func TestPinnedBodiesStay(t *testing.T) {
 	if n, err := sp.Purge(Selector{Kind: Prefix}, false); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
-	fresh, err := sp.Update(set.At(0), head("v"))
+	fresh, err := sp.Update(set.At(0), head("v"), sp.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestDiskRefuses(t *testing.T) {
 	if got, want := bodies(t, sp, "small"), []string{"small"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	w, err := sp.Create("large", head("v"))
+	w, err := sp.Create("large", head("v"), sp.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func head(variant string, tags ...string) Head {
 
 func put(t testing.TB, sp *Space, key string, h Head, body string) {
 	t.Helper()
-	w, err := sp.Create(key, h)
+	w, err := sp.Create(key, h, sp.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

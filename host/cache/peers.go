@@ -7,9 +7,11 @@ import (
 
 // Peers are the stores of other hosts, for which the same policies store.
 type Peers interface {
-	// Begin returns what is to be given an entry that begins to be stored now, once it
-	// is whole; nil if other hosts don't get it. What it returns does not wait.
-	Begin() (offer func(Copy))
+	// Place returns where in what they tell each other this host is; "" if it does not know
+	// at the moment: then other hosts get nothing that is asked for now. It does not wait.
+	Place() string
+	// Offer gives them an entry that was asked for at a place. It does not wait.
+	Offer(place string, c Copy)
 	// Fetch returns what other hosts have stored under a key. It waits for that.
 	Fetch(ctx context.Context, space, key string) []Copy
 	// Tell tells them of a purge that is to be done here next; done is called when it
@@ -21,21 +23,13 @@ type Peers interface {
 // use of the store, and p is closed before it.
 func (s *Store) Share(p Peers) { s.peers = p }
 
-// begin follows Peers.
-func (s *Store) begin() func(Copy) {
-	if s.peers == nil {
-		return nil
-	}
-	return s.peers.Begin()
-}
-
 // offer hands an entry over if its body is in memory.
-func (it *item) offer(e *Entry, to func(Copy)) {
-	if to == nil {
+func (it *item) offer(e *Entry, place string) {
+	if place == "" {
 		return
 	}
 	if data := it.body.data.Load(); data != nil {
-		to(Copy{Space: it.space.name, Key: it.key, Entry: e, Body: *data})
+		it.space.store.peers.Offer(place, Copy{Space: it.space.name, Key: it.key, Entry: e, Body: *data})
 	}
 }
 
@@ -46,7 +40,7 @@ func (s *Store) Hear(p Purge) {
 	sp := s.spaces[p.Space]
 	s.mu.Unlock()
 	if sp != nil {
-		sp.purge(p.Selector, p.Soft)
+		sp.purge(nil, p.Selector, p.Soft)
 	}
 }
 
@@ -59,7 +53,7 @@ func (s *Store) Drop() (n int) {
 	}
 	s.mu.Unlock()
 	for _, sp := range spaces {
-		n += sp.purge(Selector{Kind: Prefix}, false)
+		n += sp.purge(nil, Selector{Kind: Prefix}, false)
 	}
 	return n
 }
@@ -77,9 +71,7 @@ func (sp *Space) Fetch(ctx context.Context, key string) Set {
 	if s.peers == nil || len(key) > MaxKeyBytes {
 		return Set{}
 	}
-	s.mu.Lock()
-	since := s.purges.last // what is purged from now on is seen when a copy is stored here
-	s.mu.Unlock()
+	since := s.purges.last.Load() // what is purged from now on is seen when a copy is stored here
 	found := false
 	for _, c := range s.peers.Fetch(ctx, sp.name, key) {
 		found = sp.adopt(c, since) || found
@@ -93,7 +85,7 @@ func (sp *Space) Fetch(ctx context.Context, key string) Set {
 // adopt stores a copy here, unless something of its variant was stored meanwhile,
 // and reports whether there is something then.
 func (sp *Space) adopt(c Copy, since uint64) bool {
-	w := &Writer{space: sp, key: strings.Clone(c.Key), entry: c.Entry, since: since, limit: sp.store.options.EntryBytes, yields: true}
+	w := &Writer{space: sp, key: strings.Clone(c.Key), entry: c.Entry, asked: Moment{purges: since}, limit: sp.store.options.EntryBytes, yields: true}
 	defer w.Abort()
 	if _, err := w.Write(c.Body); err != nil {
 		return false

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"strings"
+	"sync/atomic"
 )
 
 // Kind is how a Selector selects.
@@ -49,12 +50,18 @@ type Purge struct {
 }
 
 // Purge removes the entries that sel selects, or marks them if it is soft, and
-// returns how many they are. A response that was being stored meanwhile is dropped
-// or marked when it is whole: what is there after Purge was asked for after it, also
-// when the process or the machine ends at once. A prefix or a tag looks at all entries of the space.
+// returns how many they are. A response that was asked for before is dropped or marked
+// when it is whole: what is there after Purge was asked for after it, also when the
+// process or the machine ends at once. A prefix or a tag looks at all entries of the space.
 //
 // Peers are told first. If they can't be it returns ErrUntold; it has purged here then.
 func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
+	return sp.PurgeWithin(nil, sel, soft)
+}
+
+// PurgeWithin is Purge for an exchange that stores, after it, what it asked for at that
+// moment: that stays, unless somebody else purges meanwhile.
+func (sp *Space) PurgeWithin(asked *Moment, sel Selector, soft bool) (n int, err error) {
 	if !sel.Sound() {
 		return 0, ErrArgument
 	}
@@ -64,15 +71,18 @@ func (sp *Space) Purge(sel Selector, soft bool) (n int, err error) {
 		done, err = peers.Tell(Purge{Selector: sel, Space: sp.name, Soft: soft})
 		defer done()
 	}
-	return sp.purge(sel, soft), err
+	return sp.purge(asked, sel, soft), err
 }
 
-// purge does what Purge does, here.
-func (sp *Space) purge(sel Selector, soft bool) (n int) {
+// purge does what PurgeWithin does, here.
+func (sp *Space) purge(asked *Moment, sel Selector, soft bool) (n int) {
 	s := sp.store
 	// First the log, then the entries: a Writer that comes between is caught by one.
 	s.mu.Lock()
-	s.purges.add(purge{space: sp, Selector: sel, soft: soft})
+	if asked != nil && asked.purges == s.purges.last.Load() {
+		asked.purges++
+	}
+	s.purges.add(&purge{space: sp, Selector: sel, soft: soft})
 	s.mu.Unlock()
 	for _, it := range sp.find(&sel) {
 		s.mu.Lock()
@@ -138,26 +148,46 @@ type purge struct {
 	soft  bool
 }
 
-// purgeLog remembers the last purges for the responses that are being stored.
-// Store.mu guards it.
-type purgeLog struct {
-	last uint64 // the number of the last one; the first is 1
-	ring [256]purge
+// Moment is when a response was asked for: no purge since then misses what it says.
+type Moment struct {
+	purges uint64 // the last one
+	place  string // of Peers
 }
 
-func (l *purgeLog) add(p purge) {
-	l.last++
-	l.ring[l.last%uint64(len(l.ring))] = p
+// Now returns the moment. What is looked up after it may be renewed by what is asked for
+// at it.
+func (sp *Space) Now() Moment {
+	m := Moment{purges: sp.store.purges.last.Load()}
+	if sp.store.peers != nil {
+		m.place = sp.store.peers.Place()
+	}
+	return m
+}
+
+// purgeLog remembers the last purges for the responses that were asked for before.
+// Store.mu guards it, but for reading the last number.
+type purgeLog struct {
+	last atomic.Uint64 // the number of the last one; the first is 1
+	ring [maxPurges]*purge
+}
+
+// maxPurges is how many a response may be behind: with more it is not stored.
+const maxPurges = 4096
+
+func (l *purgeLog) add(p *purge) {
+	l.ring[(l.last.Load()+1)%maxPurges] = p
+	l.last.Add(1)
 }
 
 // since says what the purges after the given one do to an entry. If one of them
 // may be forgotten, it counts as one that removes.
 func (l *purgeLog) since(n uint64, sp *Space, key string, e *Entry) (gone, soft bool) {
-	if l.last-n > uint64(len(l.ring)) {
+	last := l.last.Load()
+	if last-n > maxPurges {
 		return true, false
 	}
-	for n++; n <= l.last; n++ {
-		p := &l.ring[n%uint64(len(l.ring))]
+	for n++; n <= last; n++ {
+		p := l.ring[n%maxPurges]
 		if p.space == sp && p.Matches(key, e) {
 			gone = gone || !p.soft
 			soft = true

@@ -240,11 +240,11 @@ func (s *Store) ghostBytes() int64 {
 	return n
 }
 
-// Update gives an entry a new head, as a 304 response does, and returns the entry
-// with it; the body and the trailer stay. If the entry is not in the store any
+// Update gives an entry a new head, as a 304 response does that was asked for at that
+// moment, and returns the entry with it; the body and the trailer stay. If the entry is not in the store any
 // more, that of the result is not either; it can be opened as long as the Set that
 // e is from is not closed.
-func (sp *Space) Update(e *Entry, h Head) (*Entry, error) {
+func (sp *Space) Update(e *Entry, h Head, asked Moment) (*Entry, error) {
 	if !h.sound() {
 		return nil, ErrArgument
 	}
@@ -252,14 +252,14 @@ func (sp *Space) Update(e *Entry, h Head) (*Entry, error) {
 	h.Variant = e.Variant
 	fresh := newEntry(&h, s.options.Now())
 	fresh.Trailer, fresh.Size, fresh.item = e.Trailer, e.Size, e.item
-	offer := s.begin()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := e.item.current; now != nil {
-		// What was marked after the lookup stays so: the 304 may be from before.
-		fresh.Purged = now.Purged && !e.Purged
+	if e.item.current != nil {
+		// What is marked since stays so: the 304 may be from before.
+		gone, soft := s.purges.since(asked.purges, sp, e.item.key, fresh)
+		fresh.Purged = gone || soft
 		s.replace(e.item, fresh)
-		e.item.offer(fresh, offer)
+		e.item.offer(fresh, asked.place)
 	}
 	return fresh, nil
 }

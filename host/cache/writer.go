@@ -12,8 +12,7 @@ type Writer struct {
 	space  *Space
 	key    string
 	entry  *Entry
-	since  uint64     // the last purge before it began
-	offer  func(Copy) // to other hosts; nil: they don't get it
+	asked  Moment
 	data   []byte
 	held   int64  // bytes of memory that it has taken
 	spill  *spill // where the body goes on disk; nil: it is in data
@@ -26,9 +25,9 @@ type Writer struct {
 // firstBytes is what a Writer takes at first if it does not know the size.
 const firstBytes = 4 << 10
 
-// Create begins to store a response under key. It returns ErrArgument, or
-// ErrTooLarge if it knows already.
-func (sp *Space) Create(key string, h Head) (*Writer, error) {
+// Create begins to store a response under key that was asked for at that moment. It
+// returns ErrArgument, or ErrTooLarge if it knows already.
+func (sp *Space) Create(key string, h Head, asked Moment) (*Writer, error) {
 	if key == "" || len(key) > MaxKeyBytes || !h.sound() {
 		return nil, ErrArgument
 	}
@@ -37,11 +36,7 @@ func (sp *Space) Create(key string, h Head) (*Writer, error) {
 		s.counts.dropped.Add(1)
 		return nil, ErrTooLarge
 	}
-	offer := s.begin()
-	s.mu.Lock()
-	since := s.purges.last
-	s.mu.Unlock()
-	w := &Writer{space: sp, key: strings.Clone(key), since: since, offer: offer, limit: s.options.EntryBytes}
+	w := &Writer{space: sp, key: strings.Clone(key), asked: asked, limit: s.options.EntryBytes}
 	w.entry = newEntry(&h, s.options.Now())
 	if h.Size > 0 {
 		_ = w.grow(min(h.Size, hintBytes)) // Write says so if there is no room
@@ -147,7 +142,7 @@ func (w *Writer) Commit(trailer ...exchange.Field) error {
 		w.space.store.counts.dropped.Add(1)
 	} else {
 		w.space.store.counts.stored.Add(1)
-		it.offer(w.entry, w.offer)
+		it.offer(w.entry, w.asked.place)
 	}
 	w.release()
 	w.err = ErrDone
@@ -173,7 +168,7 @@ func (w *Writer) commit(trailer []exchange.Field) (*item, error) {
 	it := newItem(w.space, w.key, w.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gone, soft := s.purges.since(w.since, w.space, w.key, e)
+	gone, soft := s.purges.since(w.asked.purges, w.space, w.key, e)
 	if gone {
 		return nil, ErrPurged
 	}

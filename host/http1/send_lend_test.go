@@ -131,7 +131,7 @@ func TestLentBodiesAreNeverOthers(t *testing.T) {
 	space := store.Space("p")
 	sizes := []int{2 << 10, 40 << 10, 300 << 10}
 	put := func(key string, body string) {
-		w, err := space.Create(key, cache.Head{Status: 200})
+		w, err := space.Create(key, cache.Head{Status: 200}, space.Now())
 		if err != nil {
 			t.Error(err)
 			return

@@ -14,7 +14,7 @@ import (
 const maxSetBytes = 4 << 20
 
 // offered is a copy to be sent to the server, or one that came from there: with the
-// place in the log that its host had reached when it began to store it.
+// place in the log that its host had reached when it asked for it.
 type offered struct {
 	cache.Copy
 	place string
@@ -22,8 +22,8 @@ type offered struct {
 
 func (p *Peers) key(space, key string) string { return p.base + "of:" + space + ":" + key }
 
-// here returns the place in the log; "" while it is not followed.
-func (p *Peers) here() string {
+// Place follows cache.Peers: it returns the place in the log, "" while it is not followed.
+func (p *Peers) Place() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.joined {
@@ -32,24 +32,14 @@ func (p *Peers) here() string {
 	return p.place
 }
 
-// Begin follows cache.Peers: what is small is sent to the server soon, if the log is
-// followed now.
-func (p *Peers) Begin() (offer func(cache.Copy)) {
-	place := p.here()
-	if place == "" {
-		return nil
+// Offer follows cache.Peers: what is small is sent to the server soon.
+func (p *Peers) Offer(place string, c cache.Copy) {
+	if c.Entry.Size > EntryBytes {
+		return
 	}
-	return func(c cache.Copy) {
-		if c.Entry.Size <= EntryBytes {
-			p.offer(offered{Copy: c, place: place})
-		}
-	}
-}
-
-func (p *Peers) offer(c offered) {
 	if p.queued.Add(c.Entry.Size) <= maxCopyBytes {
 		select {
-		case p.copies <- c:
+		case p.copies <- offered{Copy: c, place: place}:
 			return
 		default:
 		}
@@ -112,7 +102,7 @@ func (p *Peers) Fetch(ctx context.Context, space, key string) []cache.Copy {
 
 // fetch returns the copies that were not purged.
 func (p *Peers) fetch(ctx context.Context, space, key string) []cache.Copy {
-	if p.here() == "" {
+	if p.Place() == "" {
 		return nil
 	}
 	copies, err := p.copiesOf(ctx, space, key)

@@ -29,7 +29,7 @@ type Redis interface {
 
 // Peers are what a store has in common with those of other hosts: a log of purges,
 // which every host follows, and copies of what was stored, each with the place in
-// the log that its host had reached when it began to store it. Who takes a copy asks
+// the log that its host had reached when it asked for it. Who takes a copy asks
 // the log what was purged since. So no host has to be trusted to have heard of a
 // purge before it stores, and a copy is never removed, but expires.
 //

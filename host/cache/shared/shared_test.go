@@ -62,7 +62,7 @@ func (h host) create(key, variant string, tags ...string) *cache.Writer {
 	w, err := h.Create(key, cache.Head{
 		Status: 203, Variant: variant, Tags: tags, Meta: []byte("meta"),
 		Fields: []exchange.Field{{Name: "ETag", Value: `"1"`}, {Name: "Age", Value: "3"}},
-	})
+	}, h.Now())
 	if err != nil {
 		h.t.Fatal(err)
 	}

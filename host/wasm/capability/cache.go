@@ -67,7 +67,8 @@ import (
 // entry i, and for the body up to 64 slices, one after another: "u32 entry, u64 offset, u64 length"
 // for each, in little-endian order.
 //
-// store, in the response phase, stores the response at hand, with its fields as they are now but for
+// store, in the response phase, stores the response at hand unless what it was asked for was
+// purged since the last lookup of the request phase, with its fields as they are now but for
 // those named in without and those of the connection, and its body as it passes to the client.
 // It is there once it is whole: never if it breaks off, grows too large, or its policy or a later
 // one fails. tags and without are lists, "text\0" for each. update gives an entry other
@@ -130,7 +131,8 @@ const (
 type cacheVisit struct {
 	x       *exchange.Exchange
 	cache   *policy.Cache
-	key     []byte // looked up last
+	key     []byte       // looked up last
+	asked   cache.Moment // before the last look in the request phase
 	set     cache.Set
 	entries []*cache.Entry // of the set, as they were updated
 	memo    []byte
@@ -166,7 +168,7 @@ func cacheOf(ctx context.Context) *cacheVisit {
 	if !again {
 		v = new(cacheVisit)
 	}
-	v.x, v.cache = x, c
+	v.x, v.cache, v.asked = x, c, c.Space.Now()
 	call.Visit.Keep(v)
 	return v
 }
@@ -219,6 +221,9 @@ func lookupCache(ctx context.Context, mod api.Module, stack []uint64) {
 		return
 	}
 	v.key = append(v.key[:0], key...)
+	if v.x.Response.Status == 0 {
+		v.asked = v.cache.Space.Now()
+	}
 	v.set = v.cache.Space.Lookup(view(v.key))
 	if v.set.Len() == 0 && v.cache.Space.Shared() {
 		call := wasm.CallOf(ctx)
@@ -284,7 +289,7 @@ func storeCache(ctx context.Context, mod api.Module, stack []uint64) {
 			head.Fields = append(head.Fields, f)
 		}
 	}
-	w, err := v.cache.Space.Create(string(key), head)
+	w, err := v.cache.Space.Create(string(key), head, v.asked)
 	if err != nil {
 		v.land(true)
 		stack[0] = storeStatus(err)
@@ -337,7 +342,7 @@ func updateCache(ctx context.Context, mod api.Module, stack []uint64) {
 			head.Fields = append(head.Fields, exchange.Field{Name: pairs[i], Value: pairs[i+1]})
 		}
 	}
-	fresh, err := v.cache.Space.Update(e, head)
+	fresh, err := v.cache.Space.Update(e, head, v.asked)
 	if err != nil {
 		stack[0] = storeStatus(err)
 		return
@@ -420,7 +425,7 @@ func purgeCache(ctx context.Context, mod api.Module, stack []uint64) {
 	if waits {
 		call.Pause()
 	}
-	n, err := space.Purge(cache.Selector{Kind: cache.Kind(kind), Text: text}, soft)
+	n, err := space.PurgeWithin(askedFor(call), cache.Selector{Kind: cache.Kind(kind), Text: text}, soft)
 	if waits {
 		call.Resume()
 	}
@@ -431,6 +436,19 @@ func purgeCache(ctx context.Context, mod api.Module, stack []uint64) {
 	case err != nil:
 		stack[0] = none
 	}
+}
+
+// askedFor is when the response at hand was asked for, which may be stored after a purge
+// that it is the reason for; nil: there is none.
+func askedFor(call *wasm.Call) *cache.Moment {
+	if call.Exchange == nil || call.Visit == nil || call.Exchange.Response.Status == 0 {
+		return nil
+	}
+	v, there := call.Visit.Kept().(*cacheVisit)
+	if !there {
+		return nil
+	}
+	return &v.asked
 }
 
 func rememberCache(ctx context.Context, mod api.Module, stack []uint64) {

@@ -262,6 +262,26 @@ func TestCachePurges(t *testing.T) {
 	c.want(none, "purge", 3, "key", 0)
 }
 
+// What was asked for before a purge is from before, also if it comes after it.
+func TestCacheForgetsWhatWasAskedForBeforeAPurge(t *testing.T) {
+	c := newCacher(t, newPolicyCache(t))
+	c.want(0, "lookup", "k")
+	c.want(0, "purge", 0, "k", 0)
+	c.put("k", "old")
+	c.want(0, "lookup", "k")
+	c.next()
+	c.want(0, "purge", 0, "k", 0)
+	c.want(0, "lookup", "k")
+	c.put("k", "new")
+	c.want(1, "lookup", "k")
+	c.next()
+	// What purges because of the response that it stores means others.
+	c.respond(200, "")
+	c.want(1, "purge", 0, "k", 0)
+	c.put("k", "newer")
+	c.want(1, "lookup", "k")
+}
+
 // What another host has stored is looked up as if it were here. While the server is
 // gone a lookup finds nothing, and a purge says that it was done here alone.
 func TestCacheOfOtherHosts(t *testing.T) {
