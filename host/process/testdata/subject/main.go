@@ -188,6 +188,13 @@ var deeds = map[string]func(ctx context.Context, x *plugin.Exchange) error{
 		x.Answer(200, nil, []byte(strings.Join(pids, " ")))
 		return nil
 	},
+	"forkbomb": func(_ context.Context, x *plugin.Exchange) error {
+		if err := exec.Command("sh", "-c", "b() { b | b & }; b").Start(); err != nil {
+			return err
+		}
+		x.Answer(200, nil, []byte(strconv.Itoa(os.Getpid())))
+		return nil
+	},
 	"trace": func(ctx context.Context, x *plugin.Exchange) error {
 		tracer := otel.Tracer("subject")
 		ctx, outer := tracer.Start(ctx, "look up", trace.WithAttributes(attribute.Int("shelf", 7)))
