@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"mime"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 type firewall struct {
 	*config
 	engine coraza.WAF
+	turns  chan struct{} // taken while a large body is inspected
 }
 
 var (
@@ -38,7 +40,7 @@ func newFirewall(text []byte) (*firewall, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &firewall{c, engine}, nil
+	return &firewall{c, engine, make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}, nil
 }
 
 // errNoRequest says that the host has shown no request, without which there is nothing to
@@ -62,7 +64,7 @@ func (f *firewall) OnRequest(_ context.Context, x *plugin.Exchange) error {
 }
 
 // OnRequestBody follows plugin.RequestBodyHandler.
-func (f *firewall) OnRequestBody(_ context.Context, x *plugin.Exchange, body []byte) error {
+func (f *firewall) OnRequestBody(ctx context.Context, x *plugin.Exchange, body []byte) error {
 	i, ok := x.Value.(*inspection)
 	if !ok {
 		return errNoRequest
@@ -76,6 +78,11 @@ func (f *firewall) OnRequestBody(_ context.Context, x *plugin.Exchange, body []b
 		x.Measure(plugin.Count("bodies_passed", 1))
 		body = nil
 	}
+	end, err := f.turn(ctx, body)
+	if err != nil {
+		return err
+	}
+	defer end()
 	return f.judge(x, i, i.requestBody, body)
 }
 
@@ -98,12 +105,41 @@ func (f *firewall) OnResponse(_ context.Context, x *plugin.Exchange) error {
 }
 
 // OnResponseBody follows plugin.ResponseBodyHandler. What others had held may be more.
-func (f *firewall) OnResponseBody(_ context.Context, x *plugin.Exchange, body []byte) error {
+func (f *firewall) OnResponseBody(ctx context.Context, x *plugin.Exchange, body []byte) error {
 	i, ok := x.Value.(*inspection)
 	if !ok {
 		return errNoRequest
 	}
-	return f.conclude(x, i, body[:min(len(body), f.ResponseBody.Limit)])
+	body = body[:min(len(body), f.ResponseBody.Limit)]
+	end, err := f.turn(ctx, body)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return f.conclude(x, i, body)
+}
+
+// largeBytes take so long to inspect, up to seconds, that they wait for their turn.
+const largeBytes = 4 << 10
+
+// turn waits until a body may be inspected: large ones have half of the processors, so that whoever
+// sends many of them does not keep the rest waiting. One that the host has given up meanwhile is not
+// inspected at all. The caller ends the turn.
+func (f *firewall) turn(ctx context.Context, body []byte) (end func(), err error) {
+	if len(body) < largeBytes {
+		return func() {}, nil
+	}
+	select {
+	case f.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	end = func() { <-f.turns }
+	if ctx.Err() != nil {
+		end()
+		return nil, context.Cause(ctx)
+	}
+	return end, nil
 }
 
 // OnFailure follows plugin.FailureHandler: the host's own responses leak nothing.

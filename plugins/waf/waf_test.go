@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -253,4 +256,45 @@ func FuzzDirectives(f *testing.F) {
 			continued = strings.HasSuffix(line, `\`)
 		}
 	})
+}
+
+// TestLargeBodiesTakeTurns has all turns taken: small bodies are inspected all the same, and a large one is not once
+// the host has given it up.
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	f := defaults(t)
+	for range cap(f.turns) {
+		f.turns <- struct{}{}
+	}
+	ask := func(ctx context.Context, size int) error {
+		t.Helper()
+		body := "text=" + strings.Repeat("x", size-5)
+		x := &plugin.Exchange{Request: *request("POST", "/", "Content-Type", form, "Content-Length", strconv.Itoa(size))}
+		i := f.begin(&x.Request)
+		x.Value = i
+		defer i.end()
+		if stop := i.tx.ProcessRequestHeaders(); stop != nil {
+			t.Fatal(stop)
+		}
+		return f.OnRequestBody(ctx, x, []byte(body))
+	}
+	if err := ask(t.Context(), largeBytes-1); err != nil {
+		t.Errorf("small: got %v", err)
+	}
+	late, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if err := ask(late, largeBytes); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: got %v", err)
+	}
+	waits := make(chan error)
+	go func() { waits <- ask(t.Context(), largeBytes) }()
+	<-f.turns
+	if err := <-waits; err != nil {
+		t.Errorf("in its turn: got %v", err)
+	}
+	for range cap(f.turns) - 1 {
+		<-f.turns
+	}
+	if len(f.turns) != 0 {
+		t.Errorf("%d turns were not ended", len(f.turns))
+	}
 }
