@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/hosttest/cases"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/policy"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
@@ -38,7 +39,7 @@ func TestPoliciesAreCloned(t *testing.T) {
 
 // The modules behave alike before they are rewritten to be metered.
 func TestCasesUnmetered(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("it is about the guests, which the race detector does not see")
 	}
 	runCases(t, wasm.Options{Unmetered: true}, "shared")

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest/cases"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/tier"
@@ -72,7 +73,7 @@ func TestChainDoesNotAllocate(t *testing.T) {
 	for _, length := range []int{0, 1, 10} {
 		c := newChain(t, s, length)
 		c.carry(t)
-		if got := testing.AllocsPerRun(200, func() { c.carry(t) }); got != 0 && !raceDetector {
+		if got := testing.AllocsPerRun(200, func() { c.carry(t) }); got != 0 && !race.Enabled {
 			t.Errorf("%d policies: %v allocations for an exchange, want none", length, got)
 		}
 		if got := c.x.Request.Header.Len(); got != 3+length {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/hosttest"
 	"github.com/ergoproxy/ergo/host/hosttest/cases"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/tier"
 	"github.com/ergoproxy/ergo/host/wasm"
 )
@@ -103,7 +104,7 @@ func TestThreeHostsCountAsOne(t *testing.T) {
 			work.Wait()
 			// The last request was counted between being asked and now.
 			least, most := c.want(time.Duration(asked.Load())), c.want(time.Since(began))
-			if raceDetector {
+			if race.Enabled {
 				least = 0 // it asks too little to use up what passes
 			}
 			if got := float64(passed.Load()); got < least*0.99 || got > most*1.01 {

@@ -14,6 +14,7 @@ import (
 	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest/cases"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/tier"
 )
 
@@ -59,7 +60,7 @@ func BenchmarkRoutes(b *testing.B) {
 
 // TestManyRoutes has 100,000 of them load, and decide as they should.
 func TestManyRoutes(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("it is about the guest, which the race detector does not see")
 	}
 	const n = 100_000

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // What is counted is what is taken.
 func TestMemoryIsCountedHonestly(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector takes memory of its own")
 	}
 	for _, size := range []int{0, 300, 10_000} {

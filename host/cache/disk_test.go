@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // reopen ends a store, and opens another one on its folder.
@@ -494,7 +495,7 @@ func TestStartIsFast(t *testing.T) {
 	if got := s.Stats().Disk.Entries; got != 10_000 {
 		t.Errorf("got %d entries", got)
 	}
-	if took > time.Second && !raceDetector {
+	if took > time.Second && !race.Enabled {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream"
 )
@@ -100,7 +101,7 @@ func TestServeDoesNotAllocate(t *testing.T) {
 	}
 	const runs = 200
 	n := testing.AllocsPerRun(runs, func() { c.ask(e) })
-	if raceDetector {
+	if race.Enabled {
 		n = 0 // it makes sync.Pool forget
 	}
 	if n != 0 || c.sink.sent != runs+2 {

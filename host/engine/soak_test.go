@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 	"github.com/ergoproxy/ergo/host/manifest"
 	"github.com/ergoproxy/ergo/host/telemetry"
 	"github.com/ergoproxy/ergo/host/upstream"
@@ -59,7 +60,7 @@ func (b *bench) measure() footprint {
 // last against what was there after the first tenth.
 func TestSwapsLeaveNothing(t *testing.T) {
 	swaps := 10_000
-	if testing.Short() || raceDetector {
+	if testing.Short() || race.Enabled {
 		swaps = 1_000
 	}
 	b := newBench(t)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ergoproxy/ergo/host/exchange"
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // deep needs a stack like that of an exchange with policies.
@@ -27,7 +28,7 @@ func deep(depth int) byte {
 // bare sockets.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	const count, bound = 2000, 6 << 10
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector's own memory would be weighed")
 	}
 	d := serve(t, settings(), func(x *exchange.Exchange) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // fixed is a body that is always there.
@@ -49,7 +50,7 @@ func TestAnExchangeAllocatesNothing(t *testing.T) {
 			defer c.Close()
 			exchange()
 			n := testing.AllocsPerRun(500, exchange)
-			if n >= 1 && !raceEnabled {
+			if n >= 1 && !race.Enabled {
 				t.Errorf("got %v allocations for each exchange, want none", n)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 func TestMemoryBounds(t *testing.T) {
@@ -179,7 +181,7 @@ func TestShardKeepsOrder(t *testing.T) {
 
 // What is counted is what it takes, within a few percent: the bounds hold.
 func TestMemoryIsCountedRight(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector takes memory of its own")
 	}
 	for _, size := range []int{0, 100, 1000} {
@@ -207,7 +209,7 @@ func TestMemoryIsCountedRight(t *testing.T) {
 }
 
 func TestMemoryAllocatesLittle(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	s := NewRegistry(Options{}).Local("p", wide)

@@ -14,6 +14,7 @@ import (
 	traceproto "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 func hexOf(b []byte) string {
@@ -131,7 +132,7 @@ func TestAccessLineForPeople(t *testing.T) {
 }
 
 func TestAccessLogDoesNotAllocate(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("the race detector makes pools forget at random")
 	}
 	log := NewAccessLog(&countingWriter{}, "json", nil)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 //go:embed testdata/clone.wasm
@@ -160,7 +162,7 @@ func TestReset(t *testing.T) {
 }
 
 func TestResetCostsNothingNew(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("it makes allocations of its own")
 	}
 	p := compile(t, openEngine(t, Options{}), guestModule, testABI(startWell, nil))
@@ -264,7 +266,7 @@ func TestManyClonesLeaveNothing(t *testing.T) {
 	if after.files > before.files+2 || after.mappings > before.mappings+16 {
 		t.Errorf("got %+v, before %+v", after, before)
 	}
-	if grown := after.resident - before.resident; grown > 16<<20 && !raceDetector {
+	if grown := after.resident - before.resident; grown > 16<<20 && !race.Enabled {
 		t.Errorf("%d KiB more are resident", grown>>10)
 	}
 	if got := config.Held.Load(); got != m.frozen.stored {

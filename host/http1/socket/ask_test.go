@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // question returns text as a buffer of b.
@@ -124,7 +125,7 @@ func TestAskAllocatesNothing(t *testing.T) {
 				t.Error(err)
 			}
 			b.Give(buf)
-		}); n > most && !raceEnabled {
+		}); n > most && !race.Enabled {
 			t.Errorf("got %v allocations, want %v", n, most)
 		}
 	})

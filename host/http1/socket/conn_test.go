@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/exchange"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // hidden is a connection of which nothing is known but that it is one, as TLS's.
@@ -297,7 +298,7 @@ func TestNothingIsAllocated(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Give(buf)
-	}); n >= 1 && !raceEnabled {
+	}); n >= 1 && !race.Enabled {
 		t.Errorf("%v allocations", n)
 	}
 }

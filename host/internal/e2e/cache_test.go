@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // TestManyWaitForOneFetch has 10,000 clients (1,000 under the race detector) ask for what nobody has: one of them
@@ -18,7 +19,7 @@ import (
 // all get it.
 func TestManyWaitForOneFetch(t *testing.T) {
 	connections, streams := 100, 100
-	if raceDetector {
+	if race.Enabled {
 		connections = 10 // all is ten times as slow then
 	}
 	const wait = 3 * patience // as long as the policy lets one wait

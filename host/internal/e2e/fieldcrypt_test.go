@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // startFieldCrypt runs a host that encrypts what the origin stores, in the stage
@@ -225,7 +226,7 @@ func sameBytes(a, b io.Reader, n int64) error {
 func TestFieldCryptStreams(t *testing.T) {
 	const rows = `"` + cardNumber + `"`
 	size := int64(100 << 20)
-	if raceDetector { // so is all else
+	if race.Enabled { // so is all else
 		size = 16 << 20
 	}
 	o := startOrigin(t)

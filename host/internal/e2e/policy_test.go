@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // kind is a kind of policies that an exchange meets, in both tiers.
@@ -119,7 +120,7 @@ func startThrough(t testing.TB, endpoint, upstream string) *host {
 	t.Helper()
 	cert, key := hosttest.NewCA(t).Write(t, t.TempDir(), "site", "127.0.0.1")
 	var guard, guardUse string
-	if !raceDetector {
+	if !race.Enabled {
 		guard = fmt.Sprintf("request-guard.source = %q", shipped(t, "request-guard"))
 		guardUse = `{ policy = "request-guard", config = { max_target_bytes = 4096 } },`
 	}

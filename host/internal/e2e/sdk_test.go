@@ -12,12 +12,13 @@ import (
 	"testing/iotest"
 
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // sdks are those that guests in proxywasm's testdata are built with, which all do
 // what their configuration says; README.md there says what that is.
 func sdks() []string {
-	if raceDetector {
+	if race.Enabled {
 		return []string{"rust", "assemblyscript"}
 	}
 	return []string{"go", "rust", "assemblyscript"}

@@ -9,14 +9,15 @@ import (
 
 	"github.com/ergoproxy/ergo/host/cli"
 	"github.com/ergoproxy/ergo/host/hosttest"
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // TestSwapsLoseNothing runs the soak inside this process, so that the race
 // detector watches the host.
 func TestSwapsLoseNothing(t *testing.T) {
 	swaps := 2000
-	if raceDetector {
-		swaps = 500
+	if race.Enabled {
+		swaps = 500 // 2,000 take four minutes
 	}
 	if testing.Short() {
 		swaps = 100

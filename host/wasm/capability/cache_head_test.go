@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 func TestCacheReadsAHeadAtOnce(t *testing.T) {
@@ -109,7 +111,7 @@ func TestCacheHitAllocates(t *testing.T) {
 		c.next()
 		c.x.Arena.Reset()
 	}
-	if got := testing.AllocsPerRun(200, hit); got > 1 && !raceDetector {
+	if got := testing.AllocsPerRun(200, hit); got > 1 && !race.Enabled {
 		t.Errorf("got %v allocations, want 1", got)
 	}
 }

@@ -7,12 +7,14 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // What a module does is the same with and without a meter.
 func TestGeneratedModulesBehaveAlike(t *testing.T) {
 	total := uint64(200)
-	if testing.Short() || raceDetector {
+	if testing.Short() || race.Enabled {
 		total = 20
 	}
 	finished, trapped := 0, 0
@@ -85,7 +87,7 @@ func TestCostIsDeterministic(t *testing.T) {
 func TestRealModules(t *testing.T) {
 	m := newMachineOn(t, wazero.NewRuntimeConfigInterpreter(), same, nil) // which is quick to compile
 	for _, file := range realModules(t) {
-		if raceDetector && len(file.module) > 1<<20 {
+		if race.Enabled && len(file.module) > 1<<20 {
 			continue
 		}
 		metered, err := Rewrite(file.module)

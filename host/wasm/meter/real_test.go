@@ -10,13 +10,15 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // What real modules do as they start and in their first calls is the same with and
 // without a meter, and costs the same each time: with the host's functions doing
 // nothing but return 0, and the fixed clocks and chance that wazero has by default.
 func TestRealModulesBehaveAlike(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("it sees nothing of guests")
 	}
 	ran := 0

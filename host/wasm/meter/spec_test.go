@@ -13,13 +13,15 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/ergoproxy/ergo/host/hosttest/race"
 )
 
 // The specification's own tests, which come with wazero, behave alike before and
 // after a module is metered and lifted: every instruction of WebAssembly 2.0, and modules that import from each
 // other.
 func TestSpecification(t *testing.T) {
-	if raceDetector {
+	if race.Enabled {
 		t.Skip("it sees nothing of guests")
 	}
 	dir := wazeroDir(t)

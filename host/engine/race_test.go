@@ -1,5 +1,0 @@
-//go:build race
-
-package engine
-
-const raceDetector = true // it makes everything ten times slower

@@ -1,5 +1,0 @@
-//go:build race
-
-package policies
-
-const raceDetector = true // it makes pools forget at random
