@@ -48,7 +48,7 @@ func newFirewall(text []byte) (*firewall, error) {
 var errNoRequest = errors.New("its request was not inspected")
 
 // OnRequest follows plugin.RequestHandler. A request without a body is done with here.
-func (f *firewall) OnRequest(_ context.Context, x *plugin.Exchange) error {
+func (f *firewall) OnRequest(ctx context.Context, x *plugin.Exchange) error {
 	i := f.begin(&x.Request)
 	x.Value = i
 	if stop := i.tx.ProcessRequestHeaders(); stop != nil {
@@ -60,7 +60,7 @@ func (f *firewall) OnRequest(_ context.Context, x *plugin.Exchange) error {
 		return nil
 	}
 	x.Hold(0)
-	return f.judge(x, i, i.requestBody, nil)
+	return f.judge(ctx, x, i, i.requestBody, nil)
 }
 
 // OnRequestBody follows plugin.RequestBodyHandler.
@@ -78,16 +78,11 @@ func (f *firewall) OnRequestBody(ctx context.Context, x *plugin.Exchange, body [
 		x.Measure(plugin.Count("bodies_passed", 1))
 		body = nil
 	}
-	end, err := f.turn(ctx, body)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return f.judge(x, i, i.requestBody, body)
+	return f.judge(ctx, x, i, i.requestBody, body)
 }
 
 // OnResponse follows plugin.ResponseHandler.
-func (f *firewall) OnResponse(_ context.Context, x *plugin.Exchange) error {
+func (f *firewall) OnResponse(ctx context.Context, x *plugin.Exchange) error {
 	i, ok := x.Value.(*inspection)
 	if !ok {
 		return errNoRequest
@@ -101,7 +96,7 @@ func (f *firewall) OnResponse(_ context.Context, x *plugin.Exchange) error {
 		return nil
 	}
 	x.Hold(0)
-	return f.conclude(x, i, nil)
+	return f.conclude(ctx, x, i, nil)
 }
 
 // OnResponseBody follows plugin.ResponseBodyHandler. What others had held may be more.
@@ -110,36 +105,7 @@ func (f *firewall) OnResponseBody(ctx context.Context, x *plugin.Exchange, body 
 	if !ok {
 		return errNoRequest
 	}
-	body = body[:min(len(body), f.ResponseBody.Limit)]
-	end, err := f.turn(ctx, body)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return f.conclude(x, i, body)
-}
-
-// largeBytes take so long to inspect, up to seconds, that they wait for their turn.
-const largeBytes = 4 << 10
-
-// turn waits until a body may be inspected: large ones have half of the processors, so that whoever
-// sends many of them does not keep the rest waiting. One that the host has given up meanwhile is not
-// inspected at all. The caller ends the turn.
-func (f *firewall) turn(ctx context.Context, body []byte) (end func(), err error) {
-	if len(body) < largeBytes {
-		return func() {}, nil
-	}
-	select {
-	case f.turns <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	end = func() { <-f.turns }
-	if ctx.Err() != nil {
-		end()
-		return nil, context.Cause(ctx)
-	}
-	return end, nil
+	return f.conclude(ctx, x, i, body[:min(len(body), f.ResponseBody.Limit)])
 }
 
 // OnFailure follows plugin.FailureHandler: the host's own responses leak nothing.
@@ -159,16 +125,31 @@ func (f *firewall) OnDone(x *plugin.Exchange, _ int, _ time.Duration) {
 }
 
 // conclude has the rules see the last of an exchange.
-func (f *firewall) conclude(x *plugin.Exchange, i *inspection, body []byte) error {
-	if err := f.judge(x, i, i.responseBody, body); err != nil {
+func (f *firewall) conclude(ctx context.Context, x *plugin.Exchange, i *inspection, body []byte) error {
+	if err := f.judge(ctx, x, i, i.responseBody, body); err != nil {
 		return err
 	}
 	f.note(x, i, let)
 	return nil
 }
 
-// judge has the rules see a body, and does as they say.
-func (f *firewall) judge(x *plugin.Exchange, i *inspection, see func([]byte) (*types.Interruption, error), body []byte) error {
+// largeBytes take so long to inspect, up to seconds, that they wait for their turn.
+const largeBytes = 4 << 10
+
+// judge has the rules see a body, and does as they say. Large ones take turns, on half of the processors, so
+// that whoever sends many of them does not keep the rest waiting; one that the host has given up by then is not
+// inspected at all.
+func (f *firewall) judge(ctx context.Context, x *plugin.Exchange, i *inspection, see func([]byte) (*types.Interruption, error), body []byte) error {
+	if len(body) >= largeBytes {
+		select {
+		case f.turns <- struct{}{}:
+			defer func() { <-f.turns }()
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
 	stop, err := see(body)
 	if stop != nil {
 		f.refuse(x, i, stop)
