@@ -71,10 +71,10 @@ func (sp *Space) Fetch(ctx context.Context, key string) Set {
 	if s.peers == nil || len(key) > MaxKeyBytes {
 		return Set{}
 	}
-	since := s.purges.last.Load() // what is purged from now on is seen when a copy is stored here
+	asked := Moment{purges: s.purges.last.Load()} // other hosts have it already: no place
 	found := false
 	for _, c := range s.peers.Fetch(ctx, sp.name, key) {
-		found = sp.adopt(c, since) || found
+		found = sp.adopt(c, asked) || found
 	}
 	if !found {
 		return Set{}
@@ -84,8 +84,8 @@ func (sp *Space) Fetch(ctx context.Context, key string) Set {
 
 // adopt stores a copy here, unless something of its variant was stored meanwhile,
 // and reports whether there is something then.
-func (sp *Space) adopt(c Copy, since uint64) bool {
-	w := &Writer{space: sp, key: strings.Clone(c.Key), entry: c.Entry, asked: Moment{purges: since}, limit: sp.store.options.EntryBytes, yields: true}
+func (sp *Space) adopt(c Copy, asked Moment) bool {
+	w := &Writer{space: sp, key: strings.Clone(c.Key), entry: c.Entry, asked: asked, limit: sp.store.options.EntryBytes, yields: true}
 	defer w.Abort()
 	if _, err := w.Write(c.Body); err != nil {
 		return false

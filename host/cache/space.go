@@ -241,9 +241,9 @@ func (s *Store) ghostBytes() int64 {
 }
 
 // Update gives an entry a new head, as a 304 response does that was asked for at that
-// moment, and returns the entry with it; the body and the trailer stay. If the entry is not in the store any
-// more, that of the result is not either; it can be opened as long as the Set that
-// e is from is not closed.
+// moment, and returns the entry with it; the body and the trailer stay. If the entry is
+// not in the store any more, that of the result is not either; it can be opened as long
+// as the Set that e is from is not closed.
 func (sp *Space) Update(e *Entry, h Head, asked Moment) (*Entry, error) {
 	if !h.sound() {
 		return nil, ErrArgument

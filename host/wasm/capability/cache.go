@@ -67,11 +67,10 @@ import (
 // entry i, and for the body up to 64 slices, one after another: "u32 entry, u64 offset, u64 length"
 // for each, in little-endian order.
 //
-// store, in the response phase, stores the response at hand unless what it was asked for was
-// purged since the last lookup of the request phase, with its fields as they are now but for
+// store, in the response phase, stores the response at hand, with its fields as they are now but for
 // those named in without and those of the connection, and its body as it passes to the client.
-// It is there once it is whole: never if it breaks off, grows too large, or its policy or a later
-// one fails. tags and without are lists, "text\0" for each. update gives an entry other
+// It is there once it is whole: never if it breaks off, grows too large, is purged since the last
+// lookup of the request phase, or its policy or a later one fails. tags and without are lists, "text\0" for each. update gives an entry other
 // fields; its body stays. serve after it serves those.
 //
 // join is for many who want the same: one leads (0), which is then to fetch it; a wait for it
